@@ -1,0 +1,34 @@
+# `make` lists the targets. Only make, Python 3.11 or 3.12 and Java 17 or 21 have to be there.
+
+active := . .venv/bin/activate &&
+
+.PHONY: help setup demo test test-fast lint format clean
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Prepare .venv: packages, Delta jars, Spark settings (the others do it by themselves)
+	@scripts/setup.sh
+
+demo: setup ## Generate 40 athletes and two years of activities, and run both jobs on them
+	@$(active) scripts/demo.sh
+
+test: lint ## Run everything that has to pass: lint, and all tests
+	$(active) pytest
+
+test-fast: setup ## Run the quick tests only
+	$(active) pytest -m "not slow and not real"
+
+lint: setup ## Check style, formatting, types and who imports whom
+	$(active) ruff check
+	$(active) ruff format --check
+	$(active) mypy --strict src
+	$(active) lint-imports
+
+format: setup ## Format the code and repair what can be repaired by itself
+	$(active) ruff check --fix
+	$(active) ruff format
+
+clean: ## Remove what make has made in this clone, .venv and demo included
+	rm -rf .venv demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

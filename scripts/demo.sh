@@ -1,0 +1,28 @@
+#!/bin/sh
+# The whole way once, from landing files to feature tables, always from an empty demo folder.
+# Needs the active environment: run it by `make demo`.
+set -eu
+cd "$(dirname "$0")/.."
+
+run() {
+    printf '\n$ %s\n' "$*"
+    started=$(date +%s)
+    "$@"
+    echo "($(($(date +%s) - started)) s)"
+}
+
+rm -rf demo
+run paceline generate --athletes 40 --days 730 --seed 7 --into demo/landing
+run spark-submit jobs/feature_activity.py --landing demo/landing --warehouse demo/warehouse
+run spark-submit jobs/feature_rolling.py --landing demo/landing --warehouse demo/warehouse
+run paceline status --warehouse demo/warehouse
+
+cat <<'EOT'
+
+Next:
+  . .venv/bin/activate
+  spark-submit jobs/feature_activity.py --landing demo/landing --warehouse demo/warehouse
+                                            the same again: nothing changed, nothing is committed
+  spark-submit jobs/feature_activity.py --help
+  paceline --help
+EOT

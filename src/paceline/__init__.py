@@ -1,0 +1,3 @@
+"""paceline: athlete activities to audited feature tables on Delta Lake."""
+
+__version__ = "0.1.0"

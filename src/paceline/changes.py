@@ -1,0 +1,100 @@
+"""What has changed in the inputs of a table since it was last sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paceline.ledger import Sealed
+from paceline.table import Table
+from paceline.warehouse import Position, Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The pinned inputs of a table, and what is new in them.
+
+    Attributes:
+        pins: the version of each input that this run reads.
+        target: the version of the table itself that this run compares with.
+        since: for each input that has changed, the version up to which it is already published.
+        everything: why all rows have to be compared; None when the change feed tells.
+    """
+
+    pins: Mapping[str, Position]
+    target: Position
+    since: Mapping[str, int]
+    everything: str | None
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing has happened."""
+        return not self.since and self.everything is None
+
+
+def changes(
+    table: Table, sealed: Sealed | None, fingerprint: str, warehouse: Warehouse, is_window: bool
+) -> Changes:
+    """Pins the inputs and compares them with the cursor of the last sealed run.
+
+    A window run does not look at the cursor of inputs that the window restricts, nor at the
+    fingerprint: neither moves in it.
+    """
+    target = warehouse.position(table.name)
+    pins = {name: warehouse.position(name) for name in table.inputs}
+    followed = {
+        name: pin for name, pin in pins.items() if not (is_window and name in table.windowed_inputs)
+    }
+    everything = _reason(followed, target, sealed, warehouse)
+    if sealed is None or everything:
+        return Changes(pins, target, {}, everything)
+    if sealed.fingerprint != fingerprint and not is_window:
+        return Changes(pins, target, {}, "rules, settings or recipes have changed")
+    since = {
+        name: sealed.cursor[name].version
+        for name, pin in followed.items()
+        if pin.version > sealed.cursor[name].version
+    }
+    return Changes(pins, target, since, None)
+
+
+def _reason(
+    followed: Mapping[str, Position],
+    target: Position,
+    sealed: Sealed | None,
+    warehouse: Warehouse,
+) -> str | None:
+    if sealed is None:
+        # Without an input to follow, and without a row, there is nothing to compare.
+        return "nothing has been published yet" if followed or target.version else None
+    if sealed.target_id != target.table_id:
+        return "the table has been recreated"
+    if target.version < sealed.target_version:
+        return "the table has been restored to an older version"
+    at_seal = Position(target.table_name, target.table_id, sealed.target_version)
+    if target.version > sealed.target_version and warehouse.is_rewritten_since(at_seal):
+        return "the table has been written since the last sealed run"
+    for name, pin in followed.items():
+        cursor = sealed.cursor.get(name)
+        if cursor is None:
+            return f"no catch-up has read {name} yet"
+        if cursor.table_id != pin.table_id:
+            return f"{name} has been recreated"
+        if cursor.version > pin.version:
+            return f"{name} has been restored to an older version"
+    return None
+
+
+def feeds(found: Changes, warehouse: Warehouse) -> dict[str, DataFrame]:
+    """The changed rows of each changed input, with deletes and pre-images."""
+    return {
+        name: warehouse.spark.read.option("readChangeFeed", "true")
+        .option("startingVersion", version + 1)
+        .option("endingVersion", found.pins[name].version)
+        .table(warehouse.identifier(name))
+        for name, version in found.since.items()
+    }

@@ -1,0 +1,1 @@
+"""The buttons: the `paceline` command and the entry of the jobs."""

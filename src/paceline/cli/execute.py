@@ -1,0 +1,250 @@
+"""Runs jobs: where recipes, the machine and the edge meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from paceline import __version__, landing, ledger, lineage, publish
+from paceline.contract import Contract, load_all
+from paceline.deliveries import LandingZone
+from paceline.errors import RejectedError, UsageError
+from paceline.ledger import Entry
+from paceline.publish import Hook, Run
+from paceline.run import (
+    Settings,
+    conf_directory,
+    horizon,
+    load_settings,
+    lock,
+    new_run_id,
+    parse_day,
+    parse_instant,
+    session,
+    window,
+)
+from paceline.table import Context, Table, Window
+from paceline.tables.feature_store import activity_features, athlete_rolling_features
+from paceline.warehouse import Warehouse, local_root
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROLLING = athlete_rolling_features.NAME
+BLOCKED = (ledger.REJECTED, ledger.SKIPPED)
+
+
+def _no_hook(moment: str, step: str, name: str) -> None:
+    """Nothing happens around the steps, but in tests."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The arguments of a job, as they were written; None or empty means not given."""
+
+    start: str | None = None
+    end: str | None = None
+    landing: str | None = None
+    warehouse: str | None = None
+    catalog: str | None = None
+    conf: str | None = None
+    horizon: str | None = None
+    policy: str | None = None
+    git_commit: str | None = None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The arguments, understood."""
+
+    settings: Settings
+    contracts: dict[str, Contract]
+    landing: Path
+    root: Path | None
+    catalog: str
+    window: Window | None
+    end: datetime | None
+    horizon: date | None
+    now: datetime
+
+
+def execute(
+    jobs: Sequence[str],
+    options: Options,
+    *,
+    tell: Callable[[str], None] = print,
+    hook: Hook = _no_hook,
+    spark: SparkSession | None = None,
+    now: datetime | None = None,
+) -> list[Entry]:
+    """Runs jobs one after the other in one session; returns their rows of the ledger.
+
+    Args:
+        jobs: names of `lineage.JOBS`, in order.
+        options: the arguments.
+        tell: called with each line for the user.
+        hook: called around each step of each table.
+        spark: the session; None takes the platform's, or makes a local one.
+        now: the time of the run; None reads the clock, once.
+
+    Raises:
+        UsageError: when arguments, settings or input cannot be used.
+        LockedError: when another run holds the local warehouse.
+        RejectedError: when an audit has rejected a table; the others are done.
+    """
+    plan = _plan(jobs, options, now or datetime.now(UTC))
+    with lock(plan.root):
+        spark = spark or session()
+        warehouse = Warehouse(spark, plan.root, plan.catalog)
+        entries = [
+            entry for job in jobs for entry in _run_job(job, plan, options, warehouse, tell, hook)
+        ]
+    rejected = [entry for entry in entries if entry.status == ledger.REJECTED]
+    if rejected:
+        raise RejectedError(" ".join(entry.message or entry.table_name for entry in rejected))
+    return entries
+
+
+def _plan(jobs: Sequence[str], options: Options, now: datetime) -> _Plan:
+    directory = conf_directory(options.conf)
+    settings = load_settings(directory)
+    contracts = load_all(directory / "contracts")
+    start = parse_instant(options.start, "--start")
+    end = parse_instant(options.end, "--end")
+    catalog = options.catalog or settings.catalog
+    landing_root = Path(options.landing or settings.landing)
+    warehouse = Path(options.warehouse or settings.warehouse)
+    if lineage.FEATURE_ACTIVITY in jobs:
+        _check_landing(landing_root, warehouse, catalog)
+    elif not catalog:
+        _check_activities(warehouse)
+    return _Plan(
+        settings=settings,
+        contracts=contracts,
+        landing=landing_root,
+        root=None if catalog else local_root(warehouse),
+        catalog=catalog,
+        window=window(start, end),
+        end=end,
+        horizon=parse_day(options.horizon, "--horizon"),
+        now=now,
+    )
+
+
+def _check_landing(root: Path, warehouse: Path, catalog: str) -> None:
+    """Refuses a landing zone with nothing in it, unless it has been emptied after earlier runs."""
+    has_deliveries = landing.has_deliveries(root)
+    if not has_deliveries and not catalog and not _is_table(warehouse, "ops.deliveries"):
+        raise UsageError(
+            f"The landing directory {root} holds no delivery: put files into it, for example "
+            f"{root}/strava_api/activities.jsonl, or name another one with --landing."
+        )
+
+
+def _check_activities(warehouse: Path) -> None:
+    if not _is_table(warehouse, activity_features.NAME):
+        raise UsageError(
+            f"The warehouse {warehouse} holds no {activity_features.NAME}: run Feature_Activity "
+            "first (spark-submit jobs/feature_activity.py), or name another one with --warehouse."
+        )
+
+
+def _is_table(warehouse: Path, name: str) -> bool:
+    return warehouse.joinpath(*name.split("."), "_delta_log").is_dir()
+
+
+def _run_job(
+    job: str,
+    plan: _Plan,
+    options: Options,
+    warehouse: Warehouse,
+    tell: Callable[[str], None],
+    hook: Hook,
+) -> list[Entry]:
+    tables = lineage.JOBS[job]
+    warehouse.create_schemas()
+    ledger.create(warehouse)
+    for name in dict.fromkeys(n for table in tables for n in (*table.inputs, table.name)):
+        publish.create(warehouse, plan.contracts[name])
+    state = ledger.state(warehouse)
+    ledger.abandon(warehouse, state.unfinished)
+    run = Run(
+        run_id=new_run_id(plan.now),
+        job=job,
+        warehouse=warehouse,
+        context=_context(plan, options, state),
+        state=state,
+        started_at=plan.now,
+        code_version=__version__,
+        git_commit=options.git_commit,
+        hook=hook,
+        tell=tell,
+    )
+    tell(f"{job} {run.run_id}: {_described(plan.window)}")
+    if job == lineage.FEATURE_ACTIVITY:
+        for path in landing.unknown_files(plan.landing):
+            tell(f"warning: {path} is no delivery of a known kind and is ignored")
+    for table in tables:
+        started = monotonic()
+        entry = _publish(table, run, plan)
+        tell(f"{_told(entry)}  {monotonic() - started:.1f} s")
+    if run.idle:
+        ledger.append(warehouse, run.idle)
+    return list(run.outcomes.values())
+
+
+def _context(plan: _Plan, options: Options, state: ledger.State) -> Context:
+    stored = state.sealed.get(ROLLING)
+    before = stored.horizon if stored else None
+    return Context(
+        settings=plan.settings.for_recipes(),
+        contracts=plan.contracts,
+        policies={
+            name: options.policy or contract.policy for name, contract in plan.contracts.items()
+        },
+        window=plan.window,
+        horizon=horizon(before, plan.end, plan.horizon, plan.now),
+        horizon_before=before,
+    )
+
+
+def _publish(table: Table, run: Run, plan: _Plan) -> Entry:
+    blocked = [name for name in table.inputs if _status(run, name) in BLOCKED]
+    if blocked:
+        return publish.skip(table, run, f"{blocked[0]} was not published")
+    arrivals = None
+    if table.name in lineage.LANDING:
+        arrivals = LandingZone(
+            run.warehouse,
+            plan.landing,
+            table.name,
+            lineage.LANDING[table.name],
+            plan.settings.for_recipes(),
+            run.run_id,
+            run.started_at,
+        )
+    return publish.publish(table, run, arrivals)
+
+
+def _status(run: Run, name: str) -> str | None:
+    return run.outcomes[name].status if name in run.outcomes else None
+
+
+def _described(window: Window | None) -> str:
+    if window is None:
+        return "catching up with everything that has changed"
+    end = f"{window.end:%Y-%m-%d %H:%M}" if window.end else "open"
+    return f"activities that start in [{window.start:%Y-%m-%d %H:%M}, {end}) UTC"
+
+
+def _told(entry: Entry) -> str:
+    line = f"  {entry.table_name:<40} {entry.status:<9}"
+    if entry.status == ledger.PUBLISHED:
+        line += f" +{entry.rows_inserted} ~{entry.rows_updated} -{entry.rows_deleted}"
+    if entry.rows_quarantined:
+        line += f"  {entry.rows_quarantined} quarantined"
+    return line

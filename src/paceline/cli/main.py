@@ -1,0 +1,184 @@
+"""The command `paceline`, and the entry of the job files, which take the same arguments."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from paceline import __version__, lineage
+from paceline.cli.execute import Options, execute
+from paceline.errors import PacelineError
+
+_OPTIONS = [
+    click.option(
+        "--start",
+        help="Reprocess activities that start at or after this date or ISO timestamp (UTC without "
+        "a zone); without it everything that has changed is caught up. Environment: START_TIME. "
+        "Example: --start 2024-01-01",
+    ),
+    click.option(
+        "--end",
+        help="The first instant after the window; it also bounds the days of the rolling table. "
+        "Environment: END_TIME. Example: --end 2024-02-01",
+    ),
+    click.option("--landing", help="Where deliveries are dropped. Example: --landing data/landing"),
+    click.option(
+        "--warehouse", help="Directory of the local tables. Example: --warehouse data/warehouse"
+    ),
+    click.option(
+        "--catalog",
+        help="Unity Catalog instead of a local warehouse. Example: --catalog uc_athlete_data",
+    ),
+    click.option(
+        "--conf",
+        help="Directory with paceline.yml and contracts/ instead of the packaged one. "
+        "Example: --conf my_conf",
+    ),
+    click.option(
+        "--horizon",
+        help="Last day of the rolling table; only this may pass yesterday, and it never shrinks. "
+        "Example: --horizon 2024-01-31",
+    ),
+    click.option(
+        "--policy",
+        type=click.Choice(["STRICT", "QUARANTINE", "ALWAYS"]),
+        help="What a broken rule does, for all tables instead of what each contract says. "
+        "Example: --policy STRICT",
+    ),
+    click.option("--git-commit", help="Provenance for the ledger. Example: --git-commit 1a2b3c4"),
+    click.option("--debug", is_flag=True, help="Show the stack trace of a failure."),
+]
+
+
+def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The arguments that the jobs and `paceline run` share."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.group(help="Athlete activities to audited feature tables on Delta Lake.")
+@click.version_option(__version__)
+def paceline() -> None:
+    """The group of all commands."""
+
+
+@paceline.command("run")
+@job_options
+def run_command(**arguments: Any) -> None:
+    """Run Feature_Activity and Feature_Rolling in one session.
+
+    Example: paceline run --landing data/landing --warehouse data/warehouse
+    """
+    _execute(tuple(lineage.JOBS), arguments)
+
+
+@paceline.command("generate")
+@click.option("--athletes", type=int, default=40, show_default=True, help="How many athletes.")
+@click.option("--days", type=int, default=730, show_default=True, help="How many days of history.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Equal seeds, equal bytes.")
+@click.option("--end", help="The last day. Example: --end 2026-06-30")
+@click.option("--into", default="landing", show_default=True, help="An empty or new directory.")
+@click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
+def generate_command(
+    athletes: int, days: int, seed: int, end: str | None, into: str, debug: bool
+) -> None:
+    """Write a synthetic landing zone, with all the ugly things of real ones.
+
+    Example: paceline generate --athletes 40 --days 730 --seed 7 --into landing
+    """
+    from paceline.generate import generate
+    from paceline.run import parse_day
+
+    made = generate(
+        Path(into), athletes=athletes, days=days, seed=seed, end=parse_day(end, "--end")
+    )
+    click.echo(
+        f"{into}: {made.files} files with {made.records} activity records of {made.activities} "
+        f"activities of {made.athletes} athletes, and {made.settings} settings"
+    )
+
+
+@paceline.command("status")
+@click.option("--warehouse", help="Directory of the local tables. Example: --warehouse warehouse")
+@click.option("--catalog", help="Unity Catalog instead of a local warehouse.")
+@click.option("--conf", help="Directory with paceline.yml and contracts/.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
+def status_command(
+    warehouse: str | None, catalog: str | None, conf: str | None, as_json: bool, debug: bool
+) -> None:
+    """Show what is published, what is quarantined and how the last runs went.
+
+    Example: paceline status --warehouse data/warehouse
+    """
+    from paceline.cli.status import show
+
+    show(Options(warehouse=warehouse, catalog=catalog, conf=conf), as_json=as_json)
+
+
+def _execute(jobs: Sequence[str], arguments: dict[str, Any]) -> None:
+    arguments.pop("debug")
+    for flag, variable in (("start", "START_TIME"), ("end", "END_TIME")):
+        arguments[flag] = arguments[flag] or os.environ.get(variable)
+    execute(jobs, Options(**arguments), tell=click.echo)
+
+
+def job_command(job: str) -> click.Command:
+    """The command line of one job."""
+
+    @click.command(job.lower(), help=f"Run {job}.", epilog=_EPILOG)
+    @job_options
+    def command(**arguments: Any) -> None:
+        _execute((job,), arguments)
+
+    return command
+
+
+_EPILOG = """\b
+Without --start a run catches up with everything that has changed, however old.
+Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 rejected by the audit,
+4 another run holds the warehouse."""
+
+
+def exit_code(command: click.Command, arguments: Sequence[str]) -> int:
+    """Runs a command and tells errors in one sentence; returns the exit code."""
+    is_debug = "--debug" in arguments
+    try:
+        command.main(list(arguments), standalone_mode=False)
+    except click.ClickException as error:
+        return _told(f"{error.format_message()} See --help.", 2, is_debug)
+    except click.Abort:
+        return _told("interrupted; nothing is half published, run again.", 1, is_debug)
+    except PacelineError as error:
+        return _told(str(error), error.exit_code, is_debug)
+    except Exception as error:
+        first_line = next(iter(str(error).strip().splitlines()), "")
+        fault = f"{type(error).__name__}: {first_line} Run again with --debug to see where."
+        return _told(fault, 1, is_debug)
+    return 0
+
+
+def _told(message: str, code: int, is_debug: bool) -> int:
+    if is_debug:
+        traceback.print_exc()
+    click.echo(f"paceline: {message}", err=True)
+    return code
+
+
+def run_job(job: str) -> None:
+    """The whole of a job file: exits only when it has failed, as job platforms expect."""
+    code = exit_code(job_command(job), sys.argv[1:])
+    if code:
+        sys.exit(code)
+
+
+def main() -> None:
+    """The `paceline` command."""
+    sys.exit(exit_code(paceline, sys.argv[1:]))

@@ -1,0 +1,101 @@
+"""The landing zone as the machine sees it: frames of new records, and the memory of deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paceline import landing
+from paceline.landing import Delivery
+from paceline.ledger import DELIVERIES, DELIVERIES_DDL
+from paceline.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+
+class LandingZone:
+    """The new deliveries for one bronze table; what `publish.Arrivals` asks for."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        root: Path,
+        table_name: str,
+        sources: Collection[str],
+        settings: Mapping[str, Any],
+        run_id: str,
+        now: datetime,
+    ) -> None:
+        self._warehouse, self._root, self._table_name = warehouse, root, table_name
+        self._settings, self._run_id, self._now = settings, run_id, now
+        self._records: dict[Delivery, int] = {}
+        self.found = landing.discover(root, sources, self._known())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no new delivery."""
+        return not self.found.new and not self.found.seen_again
+
+    def frames(self) -> Iterator[DataFrame]:
+        """The records of all new deliveries, in frames of bounded size."""
+        self._records = dict.fromkeys(self.found.new, 0)
+        for batches in self._bounded(self.found.new):
+            import pyarrow as pa
+
+            yield self._warehouse.spark.createDataFrame(pa.Table.from_batches(batches))
+
+    def read(self) -> int:
+        """How many records the frames held."""
+        return sum(self._records.values())
+
+    def remember(self) -> None:
+        """Notes the deliveries, so that they are not opened again."""
+        noted = [*self._records.items(), *((again, 0) for again in self.found.seen_again)]
+        if not noted:
+            return
+        rows = [
+            (self._table_name, d.path, d.size, d.mtime_us, d.digest, count, self._run_id, self._now)
+            for d, count in noted
+        ]
+        frame = self._warehouse.spark.createDataFrame(rows, DELIVERIES_DDL.replace(" NOT NULL", ""))
+        frame.write.format("delta").mode("append").saveAsTable(
+            self._warehouse.identifier(DELIVERIES)
+        )
+
+    def _known(self) -> list[Delivery]:
+        known = self._warehouse.table(DELIVERIES)
+        mine = known.where(known.table_name == self._table_name)
+        rows = mine.select("path", "size", "mtime_us", "digest").collect()
+        return [Delivery(*row) for row in rows]
+
+    def _bounded(self, deliveries: tuple[Delivery, ...]) -> Iterator[list[pa.RecordBatch]]:
+        """Batches of many small files together, up to the size of one full batch."""
+        together: list[pa.RecordBatch] = []
+        records = size = 0
+        batches = landing.record_batches(
+            self._root,
+            deliveries,
+            self._table_name.split(".")[1],
+            self._ingest_date,
+            self._settings["export_headers"],
+        )
+        for delivery, batch in batches:
+            self._records[delivery] += batch.num_rows
+            if batch.num_rows == 0:
+                continue
+            is_full = records + batch.num_rows > landing.MAX_BATCH_RECORDS
+            if together and (is_full or size + batch.nbytes > landing.MAX_BATCH_BYTES):
+                yield together
+                together, records, size = [], 0, 0
+            together.append(batch)
+            records, size = records + batch.num_rows, size + batch.nbytes
+        if together:
+            yield together
+
+    @property
+    def _ingest_date(self) -> date:
+        return self._now.date()

@@ -1,0 +1,215 @@
+"""What would have to change in a table: the wanted rows of a scope against the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from paceline import table as t
+from paceline.contract import Contract, Rule
+from paceline.table import Scope
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+# What a staged row asks for.
+INSERT, UPDATE, REMOVE = "insert", "update", "delete"  # of a row of the table
+REFUSE, RESOLVE = "quarantine", "resolve"  # of a row of ops.quarantine
+UNCHANGED, STILL_REFUSED = "unchanged", "still quarantined"
+STAGED = (INSERT, UPDATE, REMOVE, REFUSE, RESOLVE)
+ROW_OPS = (INSERT, UPDATE, REMOVE)
+
+OP, REPLACES, REJECT_KEY = "_op", "_replaces", "_reject_key"
+BROKEN_VALUES, RUN_ID = "_broken_values", "_run_id"
+
+_RECORD = "struct<source_path:string,line_number:bigint,payload:string>"
+
+
+def staging_ddl(contract: Contract) -> str:
+    """The columns of a staging table: those of the table, and what is asked for and why."""
+    columns = ", ".join(f"{column.name} {column.type}" for column in contract.columns)
+    replaced = ", ".join(f"{column.name}: {column.type}" for column in contract.columns)
+    return (
+        f"{OP} STRING, {columns}, {REPLACES} STRUCT<{replaced}>, {REJECT_KEY} STRING, "
+        f"{t.REASONS} ARRAY<STRING>, {t.WARNINGS} ARRAY<STRING>, "
+        f"{t.RECORD} STRUCT<source_path: STRING, line_number: BIGINT, payload: STRING>, "
+        f"{BROKEN_VALUES} MAP<STRING, STRING>, {RUN_ID} STRING"
+    )
+
+
+def judged(rows: DataFrame, contract: Contract, policy: str) -> DataFrame:
+    """Completes what a recipe gave: fate, reasons, warnings, record, and the key of a rejection."""
+    if t.REASONS not in rows.columns:
+        rows = rows.withColumn(t.REASONS, contract.broken_rules("error"))
+    warnings = contract.broken_rules("warning")
+    if t.WARNINGS in rows.columns:
+        warnings = F.concat(warnings, F.col(t.WARNINGS))
+    rows = rows.withColumn(t.WARNINGS, warnings)
+    if t.FATE not in rows.columns:
+        # Under STRICT the audit refuses the batch, under ALWAYS it only records.
+        refused = (F.size(t.REASONS) > 0) & F.lit(policy == "QUARANTINE")
+        rows = rows.withColumn(t.FATE, F.when(refused, t.QUARANTINED).otherwise(t.CURRENT))
+    if t.RECORD not in rows.columns:
+        payload = F.to_json(F.struct(*contract.column_names))
+        refused_row = F.struct(
+            F.lit(None).cast("string").alias("source_path"),
+            F.lit(None).cast("bigint").alias("line_number"),
+            payload.alias("payload"),
+        )
+        rows = rows.withColumn(t.RECORD, F.when(F.col(t.FATE) == t.QUARANTINED, refused_row))
+    digest = F.sha2(F.concat_ws("\n", F.col(f"{t.RECORD}.payload"), *_each(t.REASONS)), 256)
+    is_refused = F.col(t.FATE).isin(t.QUARANTINED, t.UNREADABLE)
+    fate = F.when(F.col(t.FATE) != t.CURRENT, F.col(t.FATE)).otherwise(F.lit(""))
+    return rows.withColumn(REJECT_KEY, F.when(is_refused, digest).otherwise(fate))
+
+
+def difference(
+    rows: DataFrame,
+    published: DataFrame | None,
+    refused: DataFrame | None,
+    contract: Contract,
+) -> DataFrame:
+    """Every wanted or present row with its `_op`, compared column by column and null-safe.
+
+    Args:
+        rows: what should exist, from `judged`.
+        published: what exists in the scope; None when the table is empty.
+        refused: open rows of ops.quarantine in the scope, as `open_rejects` gives them; None when
+            the table never quarantines.
+        contract: of the table.
+    """
+    wanted = rows.withColumn("_wanted", F.lit(True))
+    if published is None and refused is None:
+        replaced = F.lit(None).cast(contract.schema()).alias(REPLACES)
+        return wanted.select(F.lit(INSERT).alias(OP), *_kept(contract), replaced)
+    present = _present(published, refused, contract)
+    if refused is None:
+        matches = [F.col(f"wanted.{name}") == F.col(f"present.{name}") for name in contract.key]
+    else:
+        names = (*contract.key, REJECT_KEY)
+        matches = [F.col(f"wanted.{n}").eqNullSafe(F.col(f"present.{n}")) for n in names]
+    joined = wanted.alias("wanted").join(
+        present.alias("present"), reduce(lambda a, b: a & b, matches), "full_outer"
+    )
+    return joined.select(
+        _op(contract).alias(OP),
+        *(_either(column.name) for column in contract.columns),
+        *(_either(name) for name in (REJECT_KEY, t.REASONS)),
+        *(F.col(f"wanted.{name}").alias(name) for name in (t.WARNINGS, t.RECORD, t.FATE)),
+        F.when(F.col("present._is_row"), F.struct(*_columns("present", contract))).alias(REPLACES),
+    )
+
+
+def open_rejects(quarantine: DataFrame, scope: Scope, contract: Contract) -> DataFrame:
+    """The open rows of ops.quarantine for a table that lie in a scope, with their key columns."""
+    key = ", ".join(
+        f"{column.name} {column.type}" for column in contract.columns if column.name in contract.key
+    )
+    parsed = quarantine.where(
+        (F.col("table_name") == contract.name) & F.col("resolved_by").isNull()
+    ).select(
+        F.from_json("key", key).alias("key"),
+        F.col("reject_key").alias(REJECT_KEY),
+        F.col("reasons").alias(t.REASONS),
+    )
+    return scope.select(parsed.select("key.*", REJECT_KEY, t.REASONS))
+
+
+def staged(changes: DataFrame, contract: Contract, run_id: str) -> DataFrame:
+    """The rows to stage, in the columns of `staging_ddl`."""
+    return changes.where(F.col(OP).isin(*STAGED)).select(
+        OP,
+        *contract.column_names,
+        REPLACES,
+        REJECT_KEY,
+        *(t.REASONS, t.WARNINGS),
+        F.col(t.RECORD).cast(_RECORD).alias(t.RECORD),
+        F.when(F.col(OP) == REFUSE, _broken_values(contract)).alias(BROKEN_VALUES),
+        F.lit(run_id).alias(RUN_ID),
+    )
+
+
+def _present(
+    published: DataFrame | None, refused: DataFrame | None, contract: Contract
+) -> DataFrame:
+    parts = []
+    if published is not None:
+        row = published.select(
+            *contract.column_names,
+            F.lit("").alias(REJECT_KEY),
+            F.lit(None).cast("array<string>").alias(t.REASONS),
+            F.lit(True).alias("_is_row"),
+        )
+        parts.append(row)
+    if refused is not None:
+        nothing = [
+            F.lit(None).cast(column.type).alias(column.name)
+            for column in contract.columns
+            if column.name not in contract.key
+        ]
+        parts.append(refused.select("*", *nothing, F.lit(False).alias("_is_row")))
+    return reduce(lambda a, b: a.unionByName(b), parts)
+
+
+def _op(contract: Contract) -> Column:
+    is_wanted, is_row = F.col("wanted._wanted").isNotNull(), F.col("present._is_row")
+    others = [name for name in contract.column_names if name not in contract.key]
+    differs = reduce(
+        lambda a, b: a | b,
+        (~F.col(f"wanted.{n}").eqNullSafe(F.col(f"present.{n}")) for n in others),
+        F.lit(False),
+    )
+    is_new = is_row.isNull()
+    fate = F.col(f"wanted.{t.FATE}")
+    is_refused = fate.isin(t.QUARANTINED, t.UNREADABLE)
+    return (
+        F.when(~is_wanted, F.when(is_row, REMOVE).otherwise(RESOLVE))
+        .when(fate == t.CURRENT, F.when(is_new, INSERT).when(differs, UPDATE).otherwise(UNCHANGED))
+        .when(is_refused, F.when(is_new, REFUSE).otherwise(STILL_REFUSED))
+        .otherwise(fate)
+    )
+
+
+def _kept(contract: Contract) -> list[str]:
+    return [*contract.column_names, REJECT_KEY, t.REASONS, t.WARNINGS, t.RECORD, t.FATE]
+
+
+def _columns(alias: str, contract: Contract) -> list[Column]:
+    return [F.col(f"{alias}.{name}").alias(name) for name in contract.column_names]
+
+
+def _either(name: str) -> Column:
+    """The wanted value, or for a row that is not wanted any more the present one."""
+    wanted = F.col("wanted._wanted").isNotNull()
+    return F.when(wanted, F.col(f"wanted.{name}")).otherwise(F.col(f"present.{name}")).alias(name)
+
+
+def _each(array: str) -> Iterable[Column]:
+    return (F.array_join(array, ","),)
+
+
+def _broken_values(contract: Contract) -> Column:
+    """The values of the columns that the broken rules look at, by name."""
+    pairs = [
+        F.when(
+            F.array_contains(t.REASONS, rule.name),
+            F.struct(F.lit(name).alias("key"), F.col(name).cast("string").alias("value")),
+        )
+        for rule in contract.rules
+        if rule.severity == "error"
+        for name in rule_columns(rule, contract)
+    ]
+    if not pairs:
+        return F.lit(None).cast("map<string,string>")
+    return F.map_from_entries(F.array_distinct(F.array_compact(F.array(*pairs))))
+
+
+def rule_columns(rule: Rule, contract: Contract) -> list[str]:
+    """The columns that a rule's predicate names."""
+    import re
+
+    words = set(re.findall(r"\w+", rule.predicate))
+    return [name for name in contract.column_names if name in words]

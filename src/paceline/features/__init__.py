@@ -1,0 +1,1 @@
+"""Feature definitions: row-wise functions, rolling declarations, and the daily fold."""

@@ -1,0 +1,302 @@
+"""The landing zone: which files are new, and their records as Arrow batches.
+
+The first directory of a path says the kind of source. A delivery is a file with certain content:
+the same path and digest again is not a new one, whatever its modification time.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+
+from paceline.errors import UsageError
+from paceline.sources import athlete_settings, strava_api, strava_export
+from paceline.sources.gunzip import Gunzip, Readable
+from paceline.sources.record import Record, folder_athlete_id, parse_instant_us
+
+MAX_BATCH_RECORDS = 50_000
+MAX_BATCH_BYTES = 64_000_000
+"""Of payload; a single record that is larger has a batch of its own."""
+
+_HEAD = [
+    ("source_path", pa.string()),
+    ("source_digest", pa.string()),
+    ("line_number", pa.int64()),
+    ("payload", pa.string()),
+    ("is_base64", pa.bool_()),
+    ("source", pa.string()),
+    ("op", pa.string()),
+    ("athlete_id", pa.int64()),
+]
+_TAIL = [("change_time_us", pa.int64()), ("lsn", pa.int64()), ("ingest_date", pa.date32())]
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "strava_activities": pa.schema([*_HEAD, ("activity_id", pa.int64()), *_TAIL]),
+    "athlete_settings": pa.schema([*_HEAD, ("valid_from", pa.date32()), *_TAIL]),
+}
+"""Bronze table -> the columns of its batches."""
+
+SOURCES: Mapping[str, frozenset[str]] = {
+    "strava_activities": frozenset({"strava_api", "strava_export"}),
+    "athlete_settings": frozenset({"athlete_settings"}),
+}
+"""Bronze table -> the sources that feed it."""
+
+_EXTENSIONS = {"strava_api": (".jsonl", ".json"), "athlete_settings": (".jsonl",)}
+_NAME_TIME = re.compile(
+    r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})T(\d{2})[-:_]?(\d{2})[-:_]?(\d{2})(?:[.,](\d+))?(?!\d)"
+    # After a minus only hours and minutes are an offset; two digits there number a part.
+    r"(?:(Z)|([+])(\d{2})(?:[-:_]?(\d{2}))?(?!\d)|(-)(\d{2})[-:_]?(00|15|30|45)(?!\d))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A file of the landing zone with the content it had when it was looked at.
+
+    path: relative to the landing zone, with `/`. size: stored bytes. mtime_us: modification time
+    in microseconds since 1970. digest: SHA-256 of the stored bytes (compressed ones, for `.gz`)
+    in hexadecimal.
+    """
+
+    path: str
+    size: int
+    mtime_us: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at the landing zone gave, in the order of the paths.
+
+    new: to be read. seen_again: delivered before and not to be read, but with a size or time that
+    is worth remembering, so that the file need not be opened next time. unchanged: the number of
+    files that were recognised without opening them.
+    """
+
+    new: tuple[Delivery, ...]
+    seen_again: tuple[Delivery, ...]
+    unchanged: int
+
+
+def source_of(path: str) -> str | None:
+    """Return the kind of source of a path relative to the landing zone, None if it fits none."""
+    parts = PurePosixPath(path).parts
+    is_text = path.isascii() or "\ufffd" not in _shown(path)
+    if len(parts) < 2 or not is_text or any(part.startswith((".", "_")) for part in parts):
+        return None
+    source, name = parts[0], parts[-1].removesuffix(".gz")
+    if source == "strava_export":
+        is_export = len(parts) > 2 and folder_athlete_id("/".join(parts[1:3])) is not None
+        return source if is_export and name == "activities.csv" else None
+    return source if name.endswith(_EXTENSIONS.get(source, ())) else None
+
+
+def unknown_files(root: Path) -> list[str]:
+    """Return the paths, relative to the landing zone, that fit no pattern and will be ignored.
+
+    Names that start with `.` or `_` are not reported. Raises UsageError as `discover` does.
+    """
+    return [_shown(path) for path in _files(root) if source_of(path) is None]
+
+
+def has_deliveries(root: Path) -> bool:
+    """Return whether the landing zone holds any file that fits a pattern.
+
+    Raises UsageError as `discover` does.
+    """
+    return any(source_of(path) is not None for path in _files(root))
+
+
+def discover(root: Path, sources: Collection[str], known: Iterable[Delivery]) -> Found:
+    """Look for files of the wanted sources that were not delivered before.
+
+    A file with path, size and modification time of a known delivery is not opened; another one is
+    new unless path and digest are those of a known delivery. Raises UsageError when the landing
+    directory is missing or something in it cannot be read.
+    """
+    stats: set[tuple[str, int, int]] = set()
+    contents: set[tuple[str, str]] = set()
+    for delivery in known:
+        stats.add((delivery.path, delivery.size, delivery.mtime_us))
+        contents.add((delivery.path, delivery.digest))
+    new: list[Delivery] = []
+    seen_again: list[Delivery] = []
+    unchanged = 0
+    for path in _files(root):
+        if source_of(path) not in sources:
+            continue
+        with _opened(root, path) as stored:
+            size, mtime_us = _stat(stored)
+            if (path, size, mtime_us) in stats:
+                unchanged += 1
+                continue
+            delivery = Delivery(path, size, mtime_us, _digest(stored))
+        (seen_again if (path, delivery.digest) in contents else new).append(delivery)
+    return Found(tuple(new), tuple(seen_again), unchanged)
+
+
+def record_batches(
+    root: Path,
+    deliveries: Iterable[Delivery],
+    table: str,
+    ingest_date: date,
+    localised: strava_export.Languages,
+) -> Iterator[tuple[Delivery, pa.RecordBatch]]:
+    """Yield the records of the deliveries for a bronze table, as batches with its schema.
+
+    Each delivery has at least one batch, which is empty if it has no record, and no batch holds
+    records of two; so the rows of its batches are the delivery's count of records. Memory is
+    bounded by `MAX_BATCH_RECORDS` and `MAX_BATCH_BYTES`, but for a `.json` file, read whole.
+
+    change_time_us is the record's own, else the time in the file's name, else the file's
+    modification time. Raises UsageError, possibly after the last batch of a delivery, when its
+    file is gone or is no longer what was discovered: nothing of it may then be kept.
+    """
+    for delivery in deliveries:
+        source = source_of(delivery.path)
+        if source not in SOURCES[table]:
+            raise ValueError(f"{delivery.path} does not feed {table}")
+        constants = {
+            "source_path": delivery.path,
+            "source_digest": delivery.digest,
+            "source": source,
+            "ingest_date": ingest_date,
+        }
+        default_us = _name_time_us(delivery.path)
+        if default_us is None:
+            default_us = delivery.mtime_us
+        with _opened(root, delivery.path) as stored:
+            _refuse_changed(stored, delivery)
+            for records in _bounded(_records(stored, delivery.path, localised)):
+                yield delivery, _batch(records, SCHEMAS[table], constants, default_us)
+            _refuse_changed(stored, delivery)
+
+
+def _files(root: Path) -> list[str]:
+    """Return the files below the landing zone, sorted, without names starting with `.` or `_`."""
+    if not root.is_dir():
+        raise UsageError(
+            f"The landing directory {root} does not exist: "
+            "create it and put deliveries into it, or name another one with --landing."
+        )
+    paths: list[str] = []
+    visited: set[tuple[int, int]] = set()
+    for folder, subfolders, names in os.walk(root, onerror=_refuse_unreadable, followlinks=True):
+        # Links to folders are followed, so a folder may come round again.
+        status = Path(folder).stat()
+        is_new = (status.st_dev, status.st_ino) not in visited
+        visited.add((status.st_dev, status.st_ino))
+        subfolders[:] = sorted(name for name in subfolders if is_new and name[0] not in "._")
+        relative = Path(folder).relative_to(root)
+        paths += [(relative / name).as_posix() for name in names if is_new and name[0] not in "._"]
+    return sorted(paths)
+
+
+def _shown(path: str) -> str:
+    """Return the path with U+FFFD for what is not UTF-8 in it, which no table could hold."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise UsageError(f"The landing folder {error.filename} cannot be read: {error.strerror}.")
+
+
+@contextmanager
+def _opened(root: Path, path: str) -> Iterator[BufferedReader]:
+    try:
+        stored = (root / path).open("rb")
+    except FileNotFoundError:
+        message = f"The landing file {path} vanished during the run: put it back and run again."
+        raise UsageError(message) from None
+    except OSError as error:
+        message = f"The landing file {path} cannot be read ({error.strerror}): make it readable."
+        raise UsageError(message) from None
+    with stored:
+        yield stored
+
+
+def _stat(stored: BufferedReader) -> tuple[int, int]:
+    """Return size and modification time in microseconds."""
+    status = os.fstat(stored.fileno())
+    return status.st_size, status.st_mtime_ns // 1000
+
+
+def _digest(stored: BufferedReader) -> str:
+    return hashlib.file_digest(stored, "sha256").hexdigest()
+
+
+def _refuse_changed(stored: BufferedReader, delivery: Delivery) -> None:
+    if _stat(stored) != (delivery.size, delivery.mtime_us):
+        raise UsageError(
+            f"The landing file {delivery.path} changed during the run: "
+            "run again when it has been written completely."
+        )
+
+
+def _name_time_us(path: str) -> int | None:
+    """Return the extraction time in the file's name in microseconds since 1970, if there is one."""
+    for match in _NAME_TIME.finditer(PurePosixPath(path).name):
+        year, month, day, hour, minute, second, fraction, *zone = match.groups(default="")
+        _, plus, plus_hour, plus_minute, minus, minus_hour, minus_minute = zone
+        offset = "+00:00"
+        if plus:
+            offset = f"+{plus_hour}:{plus_minute or '00'}"
+        elif minus:
+            offset = f"-{minus_hour}:{minus_minute}"
+        time = f"{hour}:{minute}:{second}.{fraction or '0'}{offset}"
+        instant_us = parse_instant_us(f"{year}-{month}-{day}T{time}")
+        if instant_us is not None:
+            return instant_us
+    return None
+
+
+def _records(
+    stored: BufferedReader, path: str, localised: strava_export.Languages
+) -> Iterator[Record]:
+    stream: Readable = Gunzip(stored) if path.endswith(".gz") else stored
+    match source_of(path):
+        case "strava_export":
+            return strava_export.records(stream, path, localised)
+        case "athlete_settings":
+            return athlete_settings.records(stream, path)
+        case _:
+            return strava_api.records(stream, path)
+
+
+def _bounded(records: Iterator[Record]) -> Iterator[list[Record]]:
+    """Group the records by the limits of a batch; no record at all is one empty group."""
+    group: list[Record] = []
+    group_bytes = 0
+    for record in records:
+        payload_bytes = len(record.payload.encode())
+        is_full = len(group) == MAX_BATCH_RECORDS or group_bytes + payload_bytes > MAX_BATCH_BYTES
+        if group and is_full:
+            yield group
+            group, group_bytes = [], 0
+        group.append(record)
+        group_bytes += payload_bytes
+    yield group
+
+
+def _batch(
+    records: list[Record], schema: pa.Schema, constants: Mapping[str, object], default_us: int
+) -> pa.RecordBatch:
+    arrays = []
+    for field in schema:
+        if field.name in constants:
+            constant = pa.scalar(constants[field.name], field.type)
+            arrays.append(pa.repeat(constant, len(records)))
+            continue
+        values = [getattr(record, field.name) for record in records]
+        if field.name == "change_time_us":
+            values = [default_us if value is None else value for value in values]
+        arrays.append(pa.array(values, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

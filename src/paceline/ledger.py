@@ -1,0 +1,217 @@
+"""The tables of `ops`: what ran, what was judged, what was refused, what was delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from paceline.warehouse import Position, Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row
+
+LEDGER = "ops.ledger"
+VERDICTS = "ops.verdicts"
+QUARANTINE = "ops.quarantine"
+DELIVERIES = "ops.deliveries"
+
+STARTED, PUBLISHED, UNCHANGED = "STARTED", "PUBLISHED", "UNCHANGED"
+REJECTED, SKIPPED, FAILED, ABANDONED = "REJECTED", "SKIPPED", "FAILED", "ABANDONED"
+SEALED = (PUBLISHED, UNCHANGED)
+
+_POSITIONS = "ARRAY<STRUCT<table_name STRING, table_id STRING, version BIGINT>>"
+
+LEDGER_DDL = f"""
+run_id STRING NOT NULL COMMENT 'one execution of a job',
+job STRING COMMENT 'Feature_Activity or Feature_Rolling',
+table_name STRING NOT NULL,
+status STRING COMMENT 'STARTED, PUBLISHED, UNCHANGED, REJECTED, SKIPPED, FAILED, ABANDONED',
+verdict STRING COMMENT 'PASS, WARN, FAIL, ERROR',
+window_start TIMESTAMP COMMENT 'event times reprocessed, from; NULL for a catch-up',
+window_end TIMESTAMP COMMENT 'event times reprocessed, before; NULL is open',
+horizon DATE COMMENT 'the last day of daily tables',
+input_versions {_POSITIONS} COMMENT 'the versions read',
+cursor {_POSITIONS} COMMENT 'the versions of the inputs up to which everything is published',
+target_id STRING,
+target_version BIGINT COMMENT 'the version of the table at seal',
+scope STRING COMMENT 'why all rows were compared; NULL when the change feed told',
+rows_read BIGINT COMMENT 'records judged',
+rows_inserted BIGINT,
+rows_updated BIGINT,
+rows_deleted BIGINT,
+rows_unchanged BIGINT COMMENT 'rows compared and equal',
+rows_quarantined BIGINT COMMENT 'records in scope that break a rule or cannot be read',
+rows_superseded BIGINT COMMENT 'records that a better version has replaced, copies and deletes',
+fates MAP<STRING, BIGINT> COMMENT 'records read, by what became of them',
+touched_athletes BIGINT COMMENT 'athletes with a changed row',
+code_version STRING,
+contract_version STRING,
+fingerprint STRING COMMENT 'of rules, recipe, settings and policy',
+git_commit STRING,
+started_at TIMESTAMP,
+finished_at TIMESTAMP,
+message STRING
+"""
+VERDICTS_DDL = """
+run_id STRING NOT NULL, table_name STRING NOT NULL, check_name STRING NOT NULL,
+observed DOUBLE, threshold DOUBLE, severity STRING, verdict STRING,
+contract_version STRING, judged_at TIMESTAMP
+"""
+QUARANTINE_DDL = """
+table_name STRING NOT NULL COMMENT 'the table that refused the record',
+reject_key STRING NOT NULL COMMENT 'digest of payload and broken rules',
+key STRING COMMENT 'the key columns as JSON',
+source_path STRING, line_number BIGINT,
+payload STRING COMMENT 'the record as received; for derived tables the row as JSON',
+reasons ARRAY<STRING> COMMENT 'the broken rules',
+broken_values MAP<STRING, STRING> COMMENT 'the columns that these rules look at',
+run_id STRING COMMENT 'the run that refused it',
+contract_version STRING, first_seen TIMESTAMP, last_seen TIMESTAMP,
+resolved_by STRING COMMENT 'the run after which it was no longer refused; NULL while open'
+"""
+DELIVERIES_DDL = """
+table_name STRING NOT NULL, path STRING NOT NULL, size BIGINT, mtime_us BIGINT,
+digest STRING NOT NULL, records BIGINT, run_id STRING, delivered_at TIMESTAMP
+"""
+
+
+@dataclass
+class Entry:
+    """One row of ops.ledger; its fields are the columns of that name."""
+
+    run_id: str
+    job: str
+    table_name: str
+    status: str = STARTED
+    verdict: str | None = None
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    horizon: date | None = None
+    input_versions: list[Position] = field(default_factory=list)
+    cursor: list[Position] = field(default_factory=list)
+    target_id: str | None = None
+    target_version: int | None = None
+    scope: str | None = None
+    rows_read: int = 0
+    rows_inserted: int = 0
+    rows_updated: int = 0
+    rows_deleted: int = 0
+    rows_unchanged: int = 0
+    rows_quarantined: int = 0
+    rows_superseded: int = 0
+    fates: dict[str, int] = field(default_factory=dict)
+    touched_athletes: int = 0
+    code_version: str | None = None
+    contract_version: str | None = None
+    fingerprint: str | None = None
+    git_commit: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    message: str | None = None
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the table is as its inputs say."""
+        return self.status in SEALED
+
+    def values(self) -> tuple[Any, ...]:
+        """The row, in the order of the columns."""
+        return tuple(_stored(getattr(self, f.name)) for f in fields(self))
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What the last sealed run of a table left behind."""
+
+    cursor: Mapping[str, Position]
+    target_id: str
+    target_version: int
+    fingerprint: str
+    horizon: date | None
+
+
+@dataclass(frozen=True)
+class State:
+    """What the ledger knows at the start of a run.
+
+    Attributes:
+        sealed: by table, its last sealed run.
+        unfinished: (run_id, table) of runs that neither sealed nor failed: they have crashed.
+    """
+
+    sealed: Mapping[str, Sealed]
+    unfinished: tuple[tuple[str, str], ...]
+
+
+def create(warehouse: Warehouse) -> None:
+    """Makes the tables of ops known, creating what is missing."""
+    by_run = ("run_id", "table_name")
+    warehouse.create(LEDGER, LEDGER_DDL, {}, partitioned_by=by_run)
+    warehouse.create(VERDICTS, VERDICTS_DDL, {})
+    warehouse.create(QUARANTINE, QUARANTINE_DDL, {"delta.enableDeletionVectors": "true"})
+    warehouse.create(DELIVERIES, DELIVERIES_DDL, {})
+
+
+def state(warehouse: Warehouse) -> State:
+    """Reads the last sealed run of each table, and runs that have crashed."""
+    newest = (
+        "ROW_NUMBER() OVER (PARTITION BY table_name, status IN ('PUBLISHED', 'UNCHANGED')"
+        " ORDER BY finished_at DESC, started_at DESC) = 1"
+    )
+    rows = warehouse.spark.sql(
+        f"SELECT * FROM (SELECT run_id, table_name, status, cursor, target_id, target_version,"
+        f" fingerprint, MAX(horizon) OVER (PARTITION BY table_name) AS horizon,"
+        f" {newest} AS is_newest FROM {warehouse.identifier(LEDGER)}"
+        f" WHERE status IN ('PUBLISHED', 'UNCHANGED', 'STARTED'))"
+        f" WHERE status = 'STARTED' OR is_newest"
+    ).collect()
+    return State(
+        sealed={row["table_name"]: _sealed(row) for row in rows if row["status"] in SEALED},
+        unfinished=tuple(
+            (row["run_id"], row["table_name"]) for row in rows if row["status"] == STARTED
+        ),
+    )
+
+
+def append(warehouse: Warehouse, entries: list[Entry]) -> None:
+    """Adds rows to the ledger in one commit."""
+    _frame(warehouse, entries).write.format("delta").mode("append").saveAsTable(
+        warehouse.identifier(LEDGER)
+    )
+
+
+def replace(warehouse: Warehouse, entry: Entry) -> None:
+    """Puts a row in the place of the one with the same run and table, in one commit."""
+    same = f"run_id = '{entry.run_id}' AND table_name = '{entry.table_name}'"
+    _frame(warehouse, [entry]).write.format("delta").mode("overwrite").option(
+        "replaceWhere", same
+    ).saveAsTable(warehouse.identifier(LEDGER))
+
+
+def abandon(warehouse: Warehouse, unfinished: tuple[tuple[str, str], ...]) -> None:
+    """Marks the rows of crashed runs as ABANDONED."""
+    for run_id, table_name in unfinished:
+        warehouse.spark.sql(
+            f"UPDATE {warehouse.identifier(LEDGER)} SET status = '{ABANDONED}',"
+            f" message = 'the run ended without a word; a later run started over'"
+            f" WHERE run_id = '{run_id}' AND table_name = '{table_name}' AND status = '{STARTED}'"
+        )
+
+
+def _frame(warehouse: Warehouse, entries: list[Entry]) -> DataFrame:
+    return warehouse.spark.createDataFrame([entry.values() for entry in entries], LEDGER_DDL)
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, list):
+        return [(p.table_name, p.table_id, p.version) for p in value]
+    return value
+
+
+def _sealed(row: Row) -> Sealed:
+    cursor = {p["table_name"]: Position(*p) for p in row["cursor"] or ()}
+    return Sealed(
+        cursor, row["target_id"], row["target_version"], row["fingerprint"], row["horizon"]
+    )

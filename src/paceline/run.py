@@ -1,0 +1,246 @@
+"""The edge: arguments, settings, window, horizon, session, clock. Nothing inside looks at these."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from paceline.errors import LockedError, UsageError
+from paceline.table import Window
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+EXAMPLE = "for example --start 2024-01-01 --end 2024-02-01"
+MIN_DORMANT_DAYS = 90
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`paceline.yml`. All but the first three reach the recipes and are part of the fingerprint."""
+
+    landing: str
+    warehouse: str
+    catalog: str
+    athlete_timezone: str | Mapping[Any, str]
+    default_threshold_pace_s_per_km: float
+    dormant_after_days: int
+    export_headers: Mapping[str, Mapping[str, str]]
+
+    def for_recipes(self) -> dict[str, Any]:
+        """The settings that a recipe may read."""
+        places = ("landing", "warehouse", "catalog")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in places}
+
+
+def conf_directory(given: str | None) -> Path:
+    """The directory of `paceline.yml` and `contracts/`: the given one, else the package's own.
+
+    Raises:
+        UsageError: when the given one does not hold them.
+    """
+    packaged = Path(str(resources.files("paceline"))) / "conf"
+    source_tree = packaged.parents[2] / "conf"
+    directory = Path(given) if given else packaged if packaged.is_dir() else source_tree
+    for needed in ("paceline.yml", "contracts"):
+        if not (directory / needed).exists():
+            raise UsageError(
+                f"The settings directory {directory} has no {needed}: "
+                "copy conf/ of the project and change the copy, or leave --conf away."
+            )
+    return directory
+
+
+def load_settings(directory: Path) -> Settings:
+    """Reads `paceline.yml`.
+
+    Raises:
+        UsageError: when it is not valid; the message names the setting and what is allowed.
+    """
+    path = directory / "paceline.yml"
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", "not YAML")
+        raise UsageError(f"{path}{line} cannot be read ({problem}): mend the YAML.") from error
+    names = {f.name for f in fields(Settings)}
+    if not isinstance(raw, dict) or set(raw) != names:
+        given = set(raw) if isinstance(raw, dict) else set()
+        raise UsageError(
+            f"{path} must have exactly the settings {', '.join(sorted(names))}; "
+            f"missing: {', '.join(sorted(names - given)) or 'none'}, "
+            f"unknown: {', '.join(sorted(map(str, given - names))) or 'none'}."
+        )
+    settings = Settings(**raw)
+    _check_settings(path, settings)
+    return settings
+
+
+def _check_settings(path: Path, settings: Settings) -> None:
+    threshold, dormant = settings.default_threshold_pace_s_per_km, settings.dormant_after_days
+    if not isinstance(threshold, int | float) or not 100 <= threshold <= 1200:
+        raise UsageError(
+            f"{path}: default_threshold_pace_s_per_km is {threshold!r}; "
+            "allowed are 100 to 1200 seconds per kilometre."
+        )
+    if not isinstance(dormant, int) or dormant < MIN_DORMANT_DAYS:
+        raise UsageError(
+            f"{path}: dormant_after_days is {dormant!r}; allowed are whole numbers from "
+            f"{MIN_DORMANT_DAYS} on, the longest window."
+        )
+    zones = settings.athlete_timezone
+    for zone in [zones] if isinstance(zones, str) else zones.values():
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError, TypeError) as error:
+            raise UsageError(
+                f"{path}: athlete_timezone names the unknown zone {zone!r}; "
+                "allowed are names such as Europe/Berlin or UTC."
+            ) from error
+
+
+def parse_instant(text: str | None, flag: str) -> datetime | None:
+    """A date or an ISO timestamp as an instant in UTC; an empty text is not given.
+
+    Raises:
+        UsageError: when it is neither.
+    """
+    if text is None or not text.strip():
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise UsageError(
+            f"{flag} is {text!r}, which is neither a date nor an ISO timestamp: "
+            f"write it as 2024-01-01 or 2024-01-01T06:00:00Z, {EXAMPLE}."
+        ) from error
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def parse_day(text: str | None, flag: str) -> date | None:
+    """A date; an empty text is not given.
+
+    Raises:
+        UsageError: when it is no date.
+    """
+    if text is None or not text.strip():
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError as error:
+        raise UsageError(
+            f"{flag} is {text!r}, which is no date: write it as 2024-01-31."
+        ) from error
+
+
+def window(start: datetime | None, end: datetime | None) -> Window | None:
+    """The window to reprocess, or None for a catch-up, which is a run without a start.
+
+    Raises:
+        UsageError: when the window holds no instant.
+    """
+    if start is None:
+        return None
+    if end is not None and start >= end:
+        raise UsageError(
+            f"The window is empty, because --start {start:%Y-%m-%dT%H:%M:%SZ} is not before "
+            f"--end {end:%Y-%m-%dT%H:%M:%SZ} (the end is not part of it): {EXAMPLE}."
+        )
+    return Window(start, end)
+
+
+def horizon(
+    stored: date | None, end: datetime | None, explicit: date | None, now: datetime
+) -> date:
+    """The last day of daily tables: it only grows, and only an explicit one passes the clock."""
+    yesterday = now.astimezone(UTC).date() - timedelta(days=1)
+    wanted = explicit
+    if wanted is None:
+        last_of_window = (end - timedelta(days=1)).date() if end is not None else yesterday
+        wanted = min(last_of_window, yesterday)
+    return wanted if stored is None else max(stored, wanted)
+
+
+def new_run_id(now: datetime) -> str:
+    """A name for a run that sorts by time and tells processes apart."""
+    return f"{now:%Y%m%dT%H%M%S%f}-{os.getpid()}"
+
+
+def session() -> SparkSession:
+    """The session of the platform, or a local one with the settings of conf/spark.
+
+    Raises:
+        UsageError: when PySpark, Java or the Delta jars are missing.
+    """
+    try:
+        import pyspark
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise UsageError(
+            "PySpark is not installed here: run `make setup` and activate .venv, or install "
+            "paceline[spark]."
+        ) from error
+    is_managed = "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ
+    if not is_managed and SparkSession.getActiveSession() is None:
+        _check_java()
+        jars = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
+        if not any(jars.glob("delta-spark_*.jar")):
+            raise UsageError(
+                f"The jars of Delta Lake are missing in {jars}: run `make setup`, which puts them "
+                "there."
+            )
+        # Workers have to be the same Python, whatever python3 is on PATH.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    return SparkSession.builder.appName("paceline").getOrCreate()
+
+
+def _check_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else which("java")
+    if java is None or which(java) is None:
+        where = f"JAVA_HOME is {home}" if home else "there is no java on PATH"
+        raise UsageError(
+            f"Java 17 or 21 is missing ({where}): install it with "
+            "`apt-get install openjdk-17-jre-headless` or `brew install openjdk@17`."
+        )
+
+
+@contextmanager
+def lock(root: Path | None) -> Iterator[None]:
+    """Holds a local warehouse for one run; the lock of a process that has died is free.
+
+    Raises:
+        LockedError: when another process holds it.
+    """
+    if root is None:
+        yield
+        return
+    path = root / ".paceline.lock"
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise LockedError(
+                f"The warehouse {root} is in use by {file.read().strip() or 'another run'}: "
+                "wait until it has ended, or stop it."
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
+        file.flush()
+        yield
+        file.truncate(0)

@@ -1,0 +1,46 @@
+"""Settings of athletes: one JSON object a line, each holding from its day `valid_from` on."""
+
+from collections.abc import Iterator
+from datetime import date
+from functools import partial
+from typing import Any
+
+from paceline.sources.gunzip import Readable
+from paceline.sources.record import (
+    Record,
+    folder_athlete_id,
+    jsonl_records,
+    parse_id,
+    parse_instant_us,
+)
+
+
+def records(stream: Readable, relative_path: str) -> Iterator[Record]:
+    """Yield the settings of one `.jsonl` file, whose path is relative to the landing zone.
+
+    The athlete is `athlete_id`, else a folder `athlete_id=<n>` of the path. `valid_from` is an ISO
+    date, None when unreadable. `updated_at` is the change time.
+    """
+    return jsonl_records(stream, partial(_settings, folder_athlete_id(relative_path)))
+
+
+def _settings(
+    folder_athlete: int | None, line_number: int, payload: str, fields: dict[str, Any]
+) -> Record:
+    athlete = fields.get("athlete_id")
+    return Record(
+        line_number,
+        payload,
+        athlete_id=folder_athlete if athlete is None else parse_id(athlete),
+        valid_from=_day(fields.get("valid_from")),
+        change_time_us=parse_instant_us(fields.get("updated_at")),
+    )
+
+
+def _day(value: object) -> date | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None

@@ -1,0 +1,78 @@
+"""Gzip, read so that a damaged file still gives everything before the damage.
+
+The standard library's reader discards what it decoded together with the faulty bytes, and how much
+that is depends on the Python version; what lands in bronze must not.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Protocol
+
+_GZIP_WBITS = 31
+# Deflate expands at most about 1,000 times, so this also bounds a decompressed chunk to 16 MB.
+_STORED_CHUNK_BYTES = 16 * 1024
+
+
+class Readable(Protocol):
+    """Anything with a `read` that returns no bytes only at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to about `size` bytes, and none at the end."""
+
+
+class DamagedGzip(Exception):
+    """The gzip stream is truncated or corrupt; everything before that was handed out."""
+
+
+class Gunzip:
+    """A decompressed view of a gzip stream, which may have several members."""
+
+    def __init__(self, stored: Readable) -> None:
+        """Read from `stored`, which stays the caller's to close."""
+        self._chunks = _decompressed(stored)
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, `size` being ignored, and none at the end.
+
+        Raises DamagedGzip where the stream breaks off or is corrupt.
+        """
+        return next(self._chunks, b"")
+
+
+def _decompressed(stored: Readable) -> Iterator[bytes]:
+    member: zlib._Decompress | None = None
+    members = 0
+    while data := stored.read(_STORED_CHUNK_BYTES):
+        while data:
+            if member is None:
+                # Zeros may follow a member: padding to a block of the medium it was written to.
+                data = data.lstrip(b"\0") if members else data
+                if not data:
+                    break
+                member = zlib.decompressobj(_GZIP_WBITS)
+            before = member.copy()
+            try:
+                chunk = member.decompress(data)
+            except zlib.error:
+                yield from _until_fault(before, data)
+                raise DamagedGzip("corrupt gzip stream") from None
+            if chunk:
+                yield chunk
+            data = member.unused_data
+            if member.eof:
+                member, members = None, members + 1
+    if member is not None or not members:
+        raise DamagedGzip("truncated gzip stream")
+
+
+def _until_fault(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    """Decompress byte by byte, which gives all that comes before the faulty one."""
+    for at in range(len(data)):
+        try:
+            chunk = member.decompress(data[at : at + 1])
+        except zlib.error:
+            return
+        if chunk:
+            yield chunk

@@ -1,0 +1,184 @@
+"""A received record, and what all sources share: lines, ids, instants and JSON.
+
+A source turns the bytes of one file into records in the order of the file. It never raises on
+content: what cannot be read becomes a record without ids whose payload is the verbatim text.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from paceline.sources.gunzip import DamagedGzip, Readable
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+"""A longer line is one unreadable record, so that a file without newlines cannot fill memory."""
+
+KEPT_BYTES = 1024 * 1024
+"""How much of a line that is too long becomes its payload."""
+
+CHUNK_BYTES = 64 * 1024
+_BOM = b"\xef\xbb\xbf"
+_ID = re.compile(r"0*([1-9][0-9]{0,18})")
+_MAX_ID = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ATHLETE_FOLDER = re.compile(r"athlete_id=([0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it was received, with the little that must be known to file it.
+
+    line_number: 1-based physical line where the record starts; its position in a JSON document.
+    payload: the verbatim text; bytes that are not UTF-8 as base64, with is_base64.
+    op: c, u, d or r (a plain copy, which is all that API, export and settings files hold).
+    athlete_id, activity_id: None when absent or unreadable.
+    valid_from: the day from which settings hold; None for activities.
+    change_time_us: the record's own change time in microseconds since 1970 (UTC); None: its
+        delivery's time counts.
+    lsn: position in a change log, None elsewhere.
+    """
+
+    line_number: int
+    payload: str
+    is_base64: bool = False
+    op: str = "r"
+    athlete_id: int | None = None
+    activity_id: int | None = None
+    valid_from: date | None = None
+    change_time_us: int | None = None
+    lsn: int | None = None
+
+
+class Line(NamedTuple):
+    """A physical line without its line feed; not whole: too long, or where the file is damaged."""
+
+    number: int
+    raw: bytes
+    is_whole: bool
+
+
+def lines(stream: Readable) -> Iterator[Line]:
+    r"""Yield the lines of a stream with bounded memory, blank ones too, without a leading BOM.
+
+    A line is all up to "\n"; a carriage return before it is still there. A line longer than
+    `MAX_LINE_BYTES` is yielded as its beginning, and damage to a gzip stream as a last line whose
+    bytes name the fault, both with is_whole False.
+    """
+    number, held, is_cut = 1, bytearray(), False
+    while True:
+        try:
+            chunk = stream.read(CHUNK_BYTES)
+        except DamagedGzip as fault:
+            yield Line(number, str(fault).encode(), is_whole=False)
+            return
+        if not chunk:
+            break
+        *finished, rest = chunk.split(b"\n")
+        for piece in finished:
+            is_cut = _hold(held, piece, is_cut)
+            yield _line(number, held, is_cut)
+            number, is_cut = number + 1, False
+            held.clear()
+        is_cut = _hold(held, rest, is_cut)
+    if held:
+        yield _line(number, held, is_cut)
+
+
+def _hold(held: bytearray, piece: bytes, is_cut: bool) -> bool:
+    """Append to the line in progress unless it was cut already, and say whether it is now."""
+    if is_cut:
+        return True
+    held += piece
+    if len(held) <= MAX_LINE_BYTES:
+        return False
+    end = KEPT_BYTES
+    # A UTF-8 character has at most three continuation bytes: do not cut inside one.
+    while end > KEPT_BYTES - 3 and held[end] & 0xC0 == 0x80:
+        end -= 1
+    del held[end:]
+    return True
+
+
+def _line(number: int, held: bytearray, is_cut: bool) -> Line:
+    raw = bytes(held)
+    return Line(number, raw.removeprefix(_BOM) if number == 1 else raw, is_whole=not is_cut)
+
+
+def unreadable(line_number: int, raw: bytes) -> Record:
+    """Return the record for bytes that nothing can be said about: verbatim, without ids."""
+    payload, is_base64 = payload_of(raw)
+    return Record(line_number, payload, is_base64)
+
+
+def payload_of(raw: bytes) -> tuple[str, bool]:
+    """Return the text of the bytes and False, or base64 and True when they are not UTF-8."""
+    try:
+        return raw.decode(), False
+    except UnicodeDecodeError:
+        return base64.b64encode(raw).decode("ascii"), True
+
+
+def parse_id(value: object) -> int | None:
+    """Return a positive id of at most 64 bits from an integer or a digit string, else None.
+
+    Never through a float: 2151.0 is not an id, and above 2**53 it might be another athlete's.
+    """
+    if isinstance(value, str):
+        match = _ID.fullmatch(value)
+        value = int(match[1]) if match else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 < value <= _MAX_ID else None
+
+
+def parse_instant_us(value: object) -> int | None:
+    """Return an ISO timestamp as microseconds since 1970, without zone UTC; else None."""
+    if not isinstance(value, str):
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def folder_athlete_id(relative_path: str) -> int | None:
+    """Return the athlete of the first folder named `athlete_id=<id>` in the path, else None."""
+    for folder in PurePosixPath(relative_path).parts[:-1]:
+        if match := _ATHLETE_FOLDER.fullmatch(folder):
+            return parse_id(match[1])
+    return None
+
+
+def jsonl_records(
+    stream: Readable, read: Callable[[int, str, dict[str, Any]], Record]
+) -> Iterator[Record]:
+    """Yield one record per line that is not blank: `read(line number, text, object)`.
+
+    Anything but exactly one JSON object on the line is unreadable.
+    """
+    for number, raw, is_whole in lines(stream):
+        text = raw.strip(b" \t\r")
+        if not text:
+            continue
+        fields = _object(text) if is_whole else None
+        verbatim = raw.removesuffix(b"\r")
+        if fields is None:
+            yield unreadable(number, verbatim)
+        else:
+            yield read(number, verbatim.decode(), fields)
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text.decode())
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,1 @@
+"""The tables: one module each, a recipe of `touched` and `rows`."""

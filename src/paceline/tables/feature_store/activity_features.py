@@ -1,0 +1,154 @@
+"""feature_store.activity_features: the row-wise features of each activity (MITs)."""
+
+from __future__ import annotations
+
+from inspect import signature
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from paceline import table
+from paceline.features import functions, splits
+from paceline.table import Context, Frames, Scope, Table
+from paceline.tables.silver import athlete_settings, strava_sub_activity
+from paceline.tables.silver.activity_versions import NAME as ACTIVITIES
+from paceline.tables.silver.activity_versions import in_window
+
+NAME = "feature_store.activity_features"
+SUB_ACTIVITY = strava_sub_activity.NAME
+SETTINGS = athlete_settings.NAME
+
+LONG_ELAPSED_S = 24 * 3600  # beyond it the recording was forgotten, and moving time is the truth
+LTHR_SHARE = 0.85  # of the heart-rate reserve, where the athlete's own is not known
+
+
+def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -> Scope:
+    """Changed activities, parents of changed splits, and activities under changed settings."""
+    activities = inputs[ACTIVITIES]
+    key = ["athlete_id", "activity_id"]
+    frames = [changes[name].select(*key) for name in (ACTIVITIES, SUB_ACTIVITY) if name in changes]
+    if SETTINGS in changes:
+        periods = _changed_periods(changes[SETTINGS], inputs[SETTINGS])
+        after = F.col("until").isNull() | (F.col("local_day") < F.col("until"))
+        under = activities.join(periods, "athlete_id").where(F.col("local_day") >= F.col("since"))
+        frames.append(under.where(after).select(*key))
+    if context.window is not None:
+        frames.append(activities.where(in_window(context, F.col("start_date"))).select(*key))
+    return Scope(keys=table.union(frames).distinct())
+
+
+def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> DataFrame:
+    """The features of the activities in scope."""
+    activities = scope.select(inputs[ACTIVITIES])
+    with_settings = _with_settings(activities, inputs[SETTINGS])
+    with_splits = with_settings.join(
+        _usable_splits(scope.select(inputs[SUB_ACTIVITY])), ["athlete_id", "activity_id"], "left"
+    )
+    known = _known(context.settings["default_threshold_pace_s_per_km"])
+    names = context.contracts[NAME].column_names
+    return with_splits.select(*(resolved(name, known).alias(name) for name in names))
+
+
+def resolved(name: str, known: dict[str, Column]) -> Column:
+    """The column of a name: a known one, else its feature function over resolved parameters."""
+    if name not in known:
+        function = getattr(functions, name)
+        arguments = (resolved(parameter, known) for parameter in signature(function).parameters)
+        known[name] = function(*arguments)
+    return known[name]
+
+
+def _changed_periods(changed: DataFrame, settings: DataFrame) -> DataFrame:
+    """(athlete_id, since, until): the days from each changed valid_from to the next one."""
+    starts = changed.select("athlete_id", F.col("valid_from").alias("since")).distinct()
+    later = settings.select("athlete_id", F.col("valid_from").alias("next_from"))
+    is_later = (F.col("starts.athlete_id") == F.col("later.athlete_id")) & (
+        F.col("next_from") > F.col("since")
+    )
+    joined = starts.alias("starts").join(later.alias("later"), is_later, "left")
+    by_start = joined.groupBy(F.col("starts.athlete_id").alias("athlete_id"), "since")
+    return by_start.agg(F.min("next_from").alias("until"))
+
+
+def _with_settings(activities: DataFrame, settings: DataFrame) -> DataFrame:
+    """Adds the settings in use: the row with the greatest valid_from <= local_day, as a whole."""
+    by_day = Window.partitionBy("athlete_id").orderBy("valid_from")
+    periods = settings.withColumn("valid_to", F.lead("valid_from").over(by_day)).alias("settings")
+    in_use = (
+        (F.col("activities.athlete_id") == F.col("settings.athlete_id"))
+        & (F.col("local_day") >= F.col("valid_from"))
+        & (F.col("valid_to").isNull() | (F.col("local_day") < F.col("valid_to")))
+    )
+    joined = activities.alias("activities").join(periods, in_use, "left")
+    return joined.drop(F.col("settings.athlete_id"))
+
+
+def _usable_splits(sub_activity: DataFrame) -> DataFrame:
+    """One row per activity: its splits with time and distance, in order."""
+    distance_mm = F.floor(F.col("distance_m") * 1000 + 0.5)
+    usable = sub_activity.where(
+        (F.col("kind") == "split") & (F.col("moving_time_s") > 0) & (distance_mm > 0)
+    )
+    split = F.struct(
+        F.col("sub_index"),
+        F.col("moving_time_s").alias("t"),
+        distance_mm.alias("d"),
+        F.col("average_heartrate_bpm").alias("hr"),
+    )
+    in_order = F.array_sort(F.collect_list(split)).alias("splits")
+    return usable.groupBy("athlete_id", "activity_id").agg(in_order)
+
+
+def _known(default_threshold_s: float) -> dict[str, Column]:
+    """The columns that are not plain feature functions, by name."""
+    columns = {
+        name: F.col(name)
+        for name in (
+            *("athlete_id", "activity_id", "local_day", "sport_family", "is_race", "distance_m"),
+            *("moving_time_s", "elapsed_time_s", "elevation_gain_m", "average_heartrate_bpm"),
+            *("hr_rest_bpm", "hr_max_bpm"),
+        )
+    }
+    is_run = F.col("sport_family") == "run"
+    is_female = F.coalesce(F.col("sex") == "F", F.lit(False))
+    threshold_s = F.coalesce(F.col("threshold_pace_s_per_km"), F.lit(float(default_threshold_s)))
+    until = F.when(F.col("elapsed_time_s") > LONG_ELAPSED_S, F.col("moving_time_s")).otherwise(
+        F.col("elapsed_time_s")
+    )
+    micros = F.unix_micros("start_date") + until * 1_000_000
+    columns |= {
+        "event_timestamp": F.timestamp_micros(micros),
+        "distance_km": F.col("distance_m") / 1000.0,
+        "duration_s": F.col("moving_time_s"),
+        "threshold_pace_min_km": threshold_s / 60.0,
+        "trimp_factor": F.when(is_female, 0.86).otherwise(0.64),
+        "trimp_exponent": F.when(is_female, 1.67).otherwise(1.92),
+        "split_pace_cv": splits.split_pace_cv(F.col("splits")),
+        "second_half_pace_ratio": splits.second_half_pace_ratio(F.col("splits")),
+        "hr_drift_ratio": splits.hr_drift_ratio(F.col("splits")),
+    }
+    columns["intensity_factor"] = F.when(is_run, resolved_function("intensity_factor", columns))
+    from_pace = F.when(is_run, resolved_function("estimated_tss", columns))
+    columns["threshold_trimp"] = _threshold_trimp(columns)
+    from_heartrate = resolved("estimated_tss_from_heartrate", columns)
+    columns["estimated_tss"] = F.coalesce(from_pace, from_heartrate)
+    columns["tss_method"] = F.when(from_pace.isNotNull(), "pace").when(
+        from_heartrate.isNotNull(), "hr"
+    )
+    return columns
+
+
+def resolved_function(name: str, known: dict[str, Column]) -> Column:
+    """The feature function of a name, before the recipe restricts it."""
+    return resolved(name, dict(known))
+
+
+def _threshold_trimp(columns: dict[str, Column]) -> functions.Value:
+    """The training impulse of one hour at the athlete's lactate-threshold heart rate."""
+    rest, maximum = F.col("hr_rest_bpm"), F.col("hr_max_bpm")
+    lthr = F.coalesce(F.col("lthr_bpm"), rest + LTHR_SHARE * (maximum - rest))
+    reserve = functions.hr_reserve_ratio(lthr, rest, maximum)
+    return functions.trimp(F.lit(3600), reserve, columns["trimp_factor"], columns["trimp_exponent"])
+
+
+TABLE = Table(NAME, inputs=(ACTIVITIES, SUB_ACTIVITY, SETTINGS), touched=touched, rows=rows)

@@ -1,0 +1,194 @@
+"""Every version of an activity in silver's columns, judged: where both activity tables start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
+
+from paceline import table
+from paceline.sources import strava_export
+from paceline.table import Context, Scope
+from paceline.tables.silver import fields, versions
+
+NAME = "silver.strava_activities"
+BRONZE = "bronze.strava_activities"
+
+# The fields read from an image, all as text; the bulk export's image has the same names.
+IMAGE = """
+id STRING, name STRING, sport_type STRING, type STRING, workout_type STRING, competition STRING,
+start_date STRING, start_date_local STRING, utc_offset STRING, timezone STRING, distance STRING,
+moving_time STRING, elapsed_time STRING, total_elevation_gain STRING, average_heartrate STRING,
+max_heartrate STRING, average_cadence STRING, average_watts STRING, kilojoules STRING,
+calories STRING, manual STRING, trainer STRING, commute STRING, visibility STRING,
+splits_metric STRING, laps STRING
+"""
+
+SPORT_FAMILIES = {
+    "run": "Run TrailRun VirtualRun",
+    "ride": "Ride VirtualRide MountainBikeRide GravelRide EBikeRide EMountainBikeRide"
+    " Velomobile Handcycle",
+    "foot": "Walk Hike Snowshoe",
+    "swim": "Swim",
+    "ski": "AlpineSki BackcountrySki NordicSki RollerSki Snowboard",
+}
+RACE_WORKOUT_TYPES = (1, 11)  # a run's race, a ride's race
+
+
+def keys_in_window(bronze: DataFrame, own: DataFrame, context: Context) -> DataFrame:
+    """The activity_ids of which any version, or the published row, starts in the window.
+
+    Records that do not say when they start lie in every window, so that none is ever passed over.
+    """
+    received = with_image(bronze, context.settings).select(
+        "activity_id", fields.instant(F.col("image.start_date")).alias("start_date")
+    )
+    published = own.select("activity_id", "start_date")
+    return (
+        received.where(F.col("start_date").isNull() | in_window(context, F.col("start_date")))
+        .select("activity_id")
+        .union(published.where(in_window(context, F.col("start_date"))).select("activity_id"))
+        .distinct()
+    )
+
+
+def in_window(context: Context, moment: Column) -> Column:
+    """Whether an instant lies in the window; everything does when there is none."""
+    if context.window is None:
+        return F.lit(True)
+    inside = moment >= F.lit(context.window.start)
+    if context.window.end is not None:
+        inside = inside & (moment < F.lit(context.window.end))
+    return inside
+
+
+def touched_keys(
+    changes: Mapping[str, DataFrame], bronze: DataFrame, own: DataFrame, context: Context
+) -> list[DataFrame]:
+    """Frames of activity_id: those of new bronze records, or those in the window."""
+    if context.window is not None:
+        return [keys_in_window(bronze, own, context)]
+    return [changes[BRONZE].select("activity_id")] if BRONZE in changes else []
+
+
+def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
+    """All versions of the activities in scope: silver's columns, order, reasons and validity.
+
+    Adds to the columns of the contract those of bronze that say where a version came from, and
+    `splits_metric` and `laps` as JSON text (NULL when the record does not have them).
+    """
+    contract = context.contracts[NAME]
+    records = with_image(scope.select(bronze), context.settings)
+    aged = versions.with_age(records, [F.col("activity_id")])
+    # In steps, so that what several columns need is computed once.
+    started = aged.withColumn("_start", fields.instant(F.col("image.start_date")))
+    placed = started.withColumn("_local", _local_start(context.settings))
+    typed = placed.select(
+        *(column.alias(name) for name, column in _columns().items()),
+        *("op", "change_time_us", "source_path", "line_number", "payload"),
+        F.col("image.splits_metric").alias("splits_metric"),
+        F.col("image.laps").alias("laps"),
+        F.col("image").isNull().alias("is_unreadable"),
+        *(versions.AGE, versions.IS_OPEN, "_subject"),
+    )
+    reasons = F.when(F.col("is_unreadable"), F.array(F.lit("unreadable"))).otherwise(
+        contract.broken_rules("error")
+    )
+    judged_versions = typed.withColumn(table.REASONS, reasons)
+    return versions.with_validity(judged_versions, list(contract.key), context.policies[NAME])
+
+
+def with_image(bronze: DataFrame, settings: Mapping[str, Any]) -> DataFrame:
+    """Adds `image`, a struct of IMAGE's text fields; NULL when the record is unreadable."""
+    # A function in Python, and only for bulk exports: it is the one that bronze reads headers with.
+    export_image = partial(_export_image, localised=settings["export_headers"])
+    read_export = F.udf(export_image, StringType())
+    is_export = F.col("source") == "strava_export"
+    text = F.when(~F.col("is_base64") & ~is_export, F.col("payload"))
+    export = read_export(F.when(~F.col("is_base64") & is_export, F.col("payload")))
+    image = fields.json_struct(F.coalesce(text, export), IMAGE)
+    parsed = bronze.withColumn("image", image)
+    # A record that is readable as a whole but has a field of another shape is not corrupt.
+    readable = F.col("image._corrupt_record").isNull() | F.col("image.id").isNotNull()
+    return parsed.withColumn("image", F.when(readable, F.col("image")))
+
+
+def _export_image(payload: str | None, localised: strava_export.Languages) -> str | None:
+    return None if payload is None else strava_export.image(payload, localised)
+
+
+def _columns() -> dict[str, Column]:
+    image = F.col("image")
+    not_ahead = fields.utc_day(F.col("_start")) <= F.unix_date("ingest_date") + 2
+    sport = F.coalesce(_word(image["sport_type"]), _word(image["type"]), F.lit("Unknown"))
+    race = fields.whole_number(image["workout_type"]).isin(*RACE_WORKOUT_TYPES)
+    race = F.coalesce(race, F.lit(False)) | F.coalesce(
+        fields.flag(image["competition"]), F.lit(False)
+    )
+    return {
+        "athlete_id": F.col("athlete_id"),
+        "activity_id": F.col("activity_id"),
+        "name": image["name"],
+        "sport_type": sport,
+        "sport_family": _family(sport),
+        "workout_type": fields.whole_number(image["workout_type"]),
+        "is_race": race,
+        "start_date": F.when(not_ahead, F.col("_start")),
+        "start_date_local": F.col("_local"),
+        "local_day": F.col("_local").cast("date"),
+        "timezone": image["timezone"],
+        "distance_m": fields.number(image["distance"]),
+        "moving_time_s": fields.whole_number(image["moving_time"]),
+        "elapsed_time_s": fields.whole_number(image["elapsed_time"]),
+        "elevation_gain_m": fields.number(image["total_elevation_gain"]),
+        "average_heartrate_bpm": fields.number(image["average_heartrate"]),
+        "max_heartrate_bpm": fields.number(image["max_heartrate"]),
+        "average_cadence_rpm": fields.number(image["average_cadence"]),
+        "average_watts_w": fields.number(image["average_watts"]),
+        "kilojoules": fields.number(image["kilojoules"]),
+        "calories": fields.number(image["calories"]),
+        "is_manual": fields.flag(image["manual"]),
+        "is_trainer": fields.flag(image["trainer"]),
+        "is_commute": fields.flag(image["commute"]),
+        "visibility": image["visibility"],
+        "source": F.col("source"),
+    }
+
+
+def _local_start(settings: Mapping[str, Any]) -> Column:
+    image, start_date = F.col("image"), F.col("_start")
+    offset = fields.number(image["utc_offset"])
+    region = F.regexp_extract(image["timezone"], r"([A-Za-z_+\-]+(/[A-Za-z0-9_+\-]+)+)\s*$", 1)
+    return F.coalesce(
+        fields.wall_clock(image["start_date_local"]),
+        fields.shifted(start_date, offset),
+        fields.in_zone(start_date, region),
+        fields.in_zone(start_date, _home_zone(settings["athlete_timezone"])),
+    )
+
+
+def _home_zone(setting: str | Mapping[Any, str]) -> Column:
+    if isinstance(setting, str):
+        return F.lit(setting)
+    zone = F.lit(setting.get("default", "UTC"))
+    for athlete, name in setting.items():
+        if athlete != "default":
+            zone = F.when(F.col("athlete_id") == int(athlete), F.lit(name)).otherwise(zone)
+    return zone
+
+
+def _family(sport: Column) -> Column:
+    compact = F.replace(sport, F.lit(" "), F.lit(""))
+    family = F.lit("other")
+    for name, sports in SPORT_FAMILIES.items():
+        family = F.when(compact.isin(*sports.split()), name).otherwise(family)
+    return family
+
+
+def _word(text: Column) -> Column:
+    trimmed = F.trim(text)
+    return F.when(trimmed != "", trimmed)

@@ -1,0 +1,36 @@
+"""silver.strava_activities: one validated row per activity, the best of its received versions."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+
+from paceline import table
+from paceline.table import Context, Frames, Scope, Table
+from paceline.tables.silver import versions
+from paceline.tables.silver.activity_versions import BRONZE, NAME, judged, touched_keys
+
+
+def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -> Scope:
+    """The activities of new records; in a window run, those that start in the window."""
+    frames = touched_keys(changes, inputs[BRONZE], own, context)
+    return Scope(keys=table.union(frames).distinct())
+
+
+def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> DataFrame:
+    """All versions of the activities in scope with their fate; the current ones are the rows."""
+    versioned = judged(scope, inputs[BRONZE], context)
+    # Only a detailed record has calories; a summary that came later does not take them away.
+    calories = versions.newest("calories").over(versions.of_subject())["value"]
+    fated = versions.with_fate(versioned.withColumn("calories", calories))
+    columns = context.contracts[NAME].column_names
+    return fated.select(*columns, table.FATE, table.REASONS, versions.record())
+
+
+TABLE = Table(
+    NAME,
+    inputs=(BRONZE,),
+    touched=touched,
+    rows=rows,
+    windowed_inputs=(BRONZE,),
+    judges_records=True,
+)

@@ -1,0 +1,109 @@
+"""Which version of a record wins: the rule that silver's tables share.
+
+Records that speak of the same thing (an activity, an athlete's settings from a day) are versions of
+it. The outcome depends on the set of versions only, never on the order of their arrival.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.window import WindowSpec
+
+from paceline import table
+
+# The better source wins among valid versions; among equals the newest.
+SOURCE_RANK = {"strava_export": 1, "strava_api": 2, "athlete_settings": 2, "debezium": 3}
+
+# Added by `with_age`, used by `with_fate`, and by recipes that pick single columns.
+AGE = "_age"  # struct that orders versions: change time, lsn, delete last, digest
+IS_OPEN = "_is_open"  # an image that no delete at the same time or later has closed
+IS_VALID = "_is_valid"  # may be published under the policy in force
+
+
+def with_age(records: DataFrame, subject: list[Column]) -> DataFrame:
+    """Adds the order of versions, and whether a delete has closed them.
+
+    Args:
+        records: bronze records.
+        subject: what the versions are versions of. Where all of it is NULL, each different payload
+            stands for itself.
+    """
+    age = F.struct(
+        F.col("change_time_us"),
+        F.coalesce(F.col("lsn"), F.lit(-1)).alias("lsn"),
+        (F.col("op") == "d").alias("is_delete"),
+        F.sha2(F.col("payload"), 256).alias("payload_digest"),
+        # Equal in all that counts: any order will do, as long as it is always the same.
+        F.col("source_path"),
+        F.col("source_digest"),
+        F.col("line_number"),
+    )
+    nameless = F.when(
+        F.coalesce(*[column.cast("string") for column in subject]).isNull(), F.col("payload")
+    )
+    aged = records.withColumn(AGE, age).withColumn(
+        "_subject", F.struct(*subject, nameless.alias("nameless"))
+    )
+    last_delete = F.max(F.when(F.col("op") == "d", F.col(AGE))).over(of_subject())
+    is_open = (F.col("op") != "d") & (last_delete.isNull() | (F.col(AGE) > last_delete))
+    return aged.withColumn(IS_OPEN, is_open)
+
+
+def with_validity(versions: DataFrame, key: list[str], policy: str) -> DataFrame:
+    """Adds whether a version may be published; under ALWAYS only a NULL in the key forbids it."""
+    sound = F.size(table.REASONS) == 0
+    if policy == "ALWAYS":
+        has_key = F.lit(True)
+        for name in key:
+            has_key = has_key & F.col(name).isNotNull()
+        sound = sound | (has_key & ~F.array_contains(table.REASONS, "unreadable"))
+    return versions.withColumn(IS_VALID, F.col(IS_OPEN) & sound)
+
+
+def with_fate(versions: DataFrame) -> DataFrame:
+    """Adds what becomes of each version: exactly one of `table.FATES`.
+
+    The best valid open version is current. An open version that breaks a rule is quarantined unless
+    a newer valid one has come. A lesser copy of the same payload is a duplicate. All else has been
+    superseded.
+    """
+    rank = F.struct(_source_rank(), F.col(AGE))
+    best = F.max(F.when(F.col(IS_VALID), rank)).over(of_subject())
+    newest_valid = F.max(F.when(F.col(IS_VALID), F.col(AGE))).over(of_subject())
+    copies = Window.partitionBy("_subject", f"{AGE}.payload_digest", "source", "op")
+    is_copy = F.row_number().over(copies.orderBy(F.col(AGE).desc())) > 1
+    awaits_mending = F.col(IS_OPEN) & ~F.col(IS_VALID)
+    awaits_mending = awaits_mending & (newest_valid.isNull() | (F.col(AGE) > newest_valid))
+    fate = (
+        F.when(F.col(IS_VALID) & (rank == best), table.CURRENT)
+        .when(is_copy, table.DUPLICATE)
+        .when(F.col("op") == "d", table.DELETE)
+        .when(awaits_mending & F.array_contains(table.REASONS, "unreadable"), table.UNREADABLE)
+        .when(awaits_mending, table.QUARANTINED)
+        .otherwise(table.SUPERSEDED)
+    )
+    return versions.withColumn(table.FATE, fate)
+
+
+def newest(name: str) -> Column:
+    """Aggregate: a column of the newest valid version that has it; absent is not empty."""
+    has_it = F.col(IS_VALID) & F.col(name).isNotNull()
+    return F.max(F.when(has_it, F.struct(F.col(AGE), F.col(name).alias("value"))))
+
+
+def record() -> Column:
+    """Where a version came from, for the quarantine."""
+    return F.struct("source_path", "line_number", "payload").alias(table.RECORD)
+
+
+def of_subject() -> WindowSpec:
+    """The window over all versions of one thing."""
+    return Window.partitionBy("_subject")
+
+
+def _source_rank() -> Column:
+    rank = F.lit(0)
+    for source, value in SOURCE_RANK.items():
+        rank = F.when(F.col("source") == source, value).otherwise(rank)
+    return rank

@@ -1,0 +1,195 @@
+"""Where the tables are: names, creation, versions. Delta is reached by SQL and DataFrames only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paceline.errors import PacelineError, UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SCHEMAS = ("bronze", "silver", "feature_store", "ops")
+# Raised when a release changes tables in a way that an older one would damage.
+LAYOUT_VERSION = 1
+LAYOUT_PROPERTY = "paceline.layoutVersion"
+
+CHANGE_FEED = {
+    "delta.enableChangeDataFeed": "true",
+    "delta.enableDeletionVectors": "true",
+}
+APPEND_ONLY = {"delta.enableChangeDataFeed": "true", "delta.appendOnly": "true"}
+
+# Operations that move files but not rows.
+MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
+
+
+@dataclass(frozen=True)
+class Position:
+    """A version of a table; the id tells a table from another one of the same name."""
+
+    table_name: str
+    table_id: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """The tables of one catalog.
+
+    Attributes:
+        spark: the session.
+        root: the local directory of the tables; None when the catalog knows where they are.
+        catalog: the catalog's name; empty for Spark's own.
+    """
+
+    spark: SparkSession
+    root: Path | None
+    catalog: str = ""
+
+    def identifier(self, table_name: str) -> str:
+        """The name of a table in SQL."""
+        return f"`{self.catalog}`.{table_name}" if self.catalog else table_name
+
+    def create_schemas(self) -> None:
+        """Makes the schemas known, creating what is missing."""
+        for schema in SCHEMAS:
+            location = f" LOCATION {literal(str(self.root / schema))}" if self.root else ""
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.identifier(schema)}{location}")
+
+    def exists(self, table_name: str) -> bool:
+        """Whether a table is there, in the catalog or on disk."""
+        if self.root is not None:
+            return (self._path(table_name) / "_delta_log").is_dir()
+        return self.spark.catalog.tableExists(self.identifier(table_name))
+
+    def create(
+        self,
+        table_name: str,
+        ddl: str,
+        properties: Mapping[str, str],
+        partitioned_by: tuple[str, ...] = (),
+    ) -> None:
+        """Makes a table known, creating it when it is missing.
+
+        Raises:
+            UsageError: when a newer release has written the table.
+            PacelineError: when its columns are not those of the contract.
+        """
+        if self.exists(table_name):
+            self.register(table_name)
+            self._check_layout(table_name)
+            self._check_columns(table_name, ddl)
+            return
+        partitions = f" PARTITIONED BY ({', '.join(partitioned_by)})" if partitioned_by else ""
+        stated = {**properties, LAYOUT_PROPERTY: str(LAYOUT_VERSION)}
+        listed = ", ".join(f"'{key}' = '{value}'" for key, value in stated.items())
+        self.spark.sql(
+            f"CREATE TABLE {self.identifier(table_name)} ({ddl}) USING delta{partitions}"
+            f"{self._location(table_name)} TBLPROPERTIES ({listed})"
+        )
+
+    def register(self, table_name: str) -> None:
+        """Makes a table that is on disk known to the session; a catalog knows its tables."""
+        if self.root is not None:
+            name, location = self.identifier(table_name), self._location(table_name)
+            self.spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta{location}")
+
+    def table(self, table_name: str) -> DataFrame:
+        """The newest version of a table."""
+        return self.spark.table(self.identifier(table_name))
+
+    def at(self, position: Position) -> DataFrame:
+        """A table as it was at a version."""
+        name = self.identifier(position.table_name)
+        return self.spark.sql(f"SELECT * FROM {name} VERSION AS OF {position.version}")
+
+    def position(self, table_name: str) -> Position:
+        """The newest version of a table."""
+        name = self.identifier(table_name)
+        (detail,) = self.spark.sql(f"DESCRIBE DETAIL {name}").select("id").collect()
+        (newest,) = self.spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").select("version").collect()
+        return Position(table_name, detail["id"], newest["version"])
+
+    def version_written_by(self, table_name: str, mark: str) -> int | None:
+        """The newest version whose commit carries `mark` as user metadata; None without one."""
+        history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(table_name)} LIMIT 20")
+        marked = history.where(history.userMetadata == mark).select("version").collect()
+        return max((row["version"] for row in marked), default=None)
+
+    def is_rewritten_since(self, position: Position) -> bool:
+        """Whether rows have been written to a table after a version, maintenance apart."""
+        history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(position.table_name)}")
+        later = history.where(history.version > position.version).select("operation").collect()
+        return any(row["operation"] not in MAINTENANCE for row in later)
+
+    def _location(self, table_name: str) -> str:
+        return f" LOCATION {literal(str(self._path(table_name)))}" if self.root else ""
+
+    def _path(self, table_name: str) -> Path:
+        assert self.root is not None
+        return self.root.joinpath(*table_name.split("."))
+
+    def _check_layout(self, table_name: str) -> None:
+        rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.identifier(table_name)}").collect()
+        written_by = int({row["key"]: row["value"] for row in rows}.get(LAYOUT_PROPERTY, "1"))
+        if written_by > LAYOUT_VERSION:
+            raise UsageError(
+                f"The table {table_name} was written by a newer paceline (layout {written_by}, "
+                f"this release knows {LAYOUT_VERSION}): upgrade paceline, or choose another "
+                "--warehouse."
+            )
+
+    def _check_columns(self, table_name: str, ddl: str) -> None:
+        empty = self.spark.createDataFrame([], ddl.replace(" NOT NULL", ""))
+        promised = {field.name: field.dataType for field in empty.schema}
+        stored = {field.name: field.dataType for field in self.table(table_name).schema}
+        if list(promised.items()) != list(stored.items()):
+            differing = sorted(
+                name
+                for name in promised.keys() | stored.keys()
+                if promised.get(name) != stored.get(name)
+            )
+            raise PacelineError(
+                f"The columns of {table_name} are not those of its contract "
+                f"({', '.join(differing) or 'another order'}): restore the contract, or move the "
+                "table away and run again to rebuild it."
+            )
+
+
+def local_root(path: Path) -> Path:
+    """The directory of a local warehouse, created when it is missing.
+
+    Raises:
+        UsageError: when it cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"The warehouse {path} cannot be created ({error.strerror}): "
+            "give a directory that you may write with --warehouse."
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"The warehouse {path} cannot be written: "
+            "change its permissions, or give another directory with --warehouse."
+        )
+    return path.resolve()
+
+
+def literal(value: str | int | date | datetime) -> str:
+    """A value as a literal of Spark SQL."""
+    if isinstance(value, datetime):
+        return f"TIMESTAMP '{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}Z'"
+    if isinstance(value, date):
+        return f"DATE '{value.isoformat()}'"
+    if isinstance(value, int):
+        return str(value)
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,357 @@
+import gzip
+import hashlib
+import os
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from paceline import landing
+from paceline.errors import UsageError
+from paceline.landing import Delivery, discover, record_batches, source_of, unknown_files
+
+ACTIVITIES = landing.SOURCES["strava_activities"]
+DAY = date(2024, 6, 2)
+# 2024-06-01T06:00:00Z, and a modification time one day later.
+SIX = 1_717_221_600_000_000
+MTIME_US = SIX + 86_400_000_000
+
+
+def put(root: Path, path: str, content: str | bytes = '{"id":1}\n') -> Path:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.utime(file, ns=(MTIME_US * 1000, MTIME_US * 1000))
+    return file
+
+
+def new_paths(root: Path, sources: frozenset[str] = ACTIVITIES) -> list[str]:
+    return [delivery.path for delivery in discover(root, sources, []).new]
+
+
+def batches(root: Path, table: str = "strava_activities") -> list[tuple[Delivery, pa.RecordBatch]]:
+    new = discover(root, landing.SOURCES[table], []).new
+    return list(record_batches(root, new, table, DAY, {}))
+
+
+def rows(root: Path, table: str = "strava_activities") -> list[dict[str, object]]:
+    return [row for _, batch in batches(root, table) for row in batch.to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("strava_api/a.jsonl", "strava_api"),
+        ("strava_api/x/y/a.json.gz", "strava_api"),
+        ("strava_api/a.csv", None),
+        ("strava_api/a.jsonl.zip", None),
+        ("strava_api/_tmp/a.jsonl", None),
+        ("strava_api/.a.jsonl", None),
+        ("strava_export/athlete_id=7/activities.csv", "strava_export"),
+        ("strava_export/athlete_id=7/2024/x/activities.csv.gz", "strava_export"),
+        ("strava_export/athlete_id=7/bikes.csv", None),
+        ("strava_export/athlete_id=x/activities.csv", None),
+        ("strava_export/2024/athlete_id=7/activities.csv", None),
+        ("strava_export/activities.csv", None),
+        ("athlete_settings/a.jsonl", "athlete_settings"),
+        ("athlete_settings/2024/a.jsonl.gz", "athlete_settings"),
+        ("athlete_settings/a.json", None),
+        ("cdc/a.jsonl", None),
+        ("other/a.jsonl", None),
+        ("strava_api", None),
+        ("a.jsonl", None),
+    ],
+)
+def test_the_first_directory_and_the_file_say_the_source(path: str, expected: str | None):
+    assert source_of(path) == expected
+
+
+def test_only_files_of_the_wanted_sources_are_found_in_order(tmp_path: Path):
+    for path in (
+        "strava_export/athlete_id=7/activities.csv",
+        "strava_api/b.jsonl",
+        "strava_api/a/z.json",
+        "athlete_settings/s.jsonl",
+        "strava_api/_SUCCESS",
+        "strava_api/.hidden/a.jsonl",
+        "_staging/strava_api/a.jsonl",
+        "notes.txt",
+        "strava_api/bikes.csv",
+    ):
+        put(tmp_path, path)
+    assert new_paths(tmp_path) == [
+        "strava_api/a/z.json",
+        "strava_api/b.jsonl",
+        "strava_export/athlete_id=7/activities.csv",
+    ]
+    assert new_paths(tmp_path, landing.SOURCES["athlete_settings"]) == ["athlete_settings/s.jsonl"]
+    assert unknown_files(tmp_path) == ["notes.txt", "strava_api/bikes.csv"]
+
+
+def test_a_name_that_is_not_text_is_reported_and_ignored(tmp_path: Path):
+    folder = put(tmp_path, "strava_api/a.jsonl").parent
+    try:
+        Path(os.fsdecode(os.fsencode(folder) + b"/\xe4.jsonl")).touch()
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    assert new_paths(tmp_path) == ["strava_api/a.jsonl"]
+    assert unknown_files(tmp_path) == ["strava_api/\ufffd.jsonl"]
+
+
+def test_a_delivery_has_the_digest_of_the_stored_bytes(tmp_path: Path):
+    stored = gzip.compress(b'{"id":1}\n')
+    put(tmp_path, "strava_api/a.jsonl.gz", stored)
+    assert discover(tmp_path, ACTIVITIES, []).new == (
+        Delivery(
+            "strava_api/a.jsonl.gz", len(stored), MTIME_US, hashlib.sha256(stored).hexdigest()
+        ),
+    )
+
+
+def test_a_known_delivery_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    put(tmp_path, "strava_api/a.jsonl")
+    known = discover(tmp_path, ACTIVITIES, []).new
+    # Same size and time: the change must go unnoticed, or the file was read.
+    put(tmp_path, "strava_api/a.jsonl", '{"id":2}\n')
+    found = discover(tmp_path, ACTIVITIES, known)
+    assert (found.new, found.seen_again, found.unchanged) == ((), (), 1)
+
+
+def test_known_content_with_another_time_is_seen_again_not_new(tmp_path: Path):
+    file = put(tmp_path, "strava_api/a.jsonl")
+    known = discover(tmp_path, ACTIVITIES, []).new
+    os.utime(file, ns=(SIX * 1000, SIX * 1000))
+    found = discover(tmp_path, ACTIVITIES, known)
+    assert (found.new, found.unchanged) == ((), 0)
+    assert found.seen_again == (Delivery(known[0].path, known[0].size, SIX, known[0].digest),)
+    assert discover(tmp_path, ACTIVITIES, [*known, *found.seen_again]).unchanged == 1
+
+
+def test_other_content_or_another_path_is_a_new_delivery(tmp_path: Path):
+    put(tmp_path, "strava_api/a.jsonl")
+    known = discover(tmp_path, ACTIVITIES, []).new
+    put(tmp_path, "strava_api/a.jsonl", '{"id":10}\n')
+    put(tmp_path, "strava_api/b.jsonl")
+    found = discover(tmp_path, ACTIVITIES, known)
+    assert [delivery.path for delivery in found.new] == ["strava_api/a.jsonl", "strava_api/b.jsonl"]
+    # Back to what was delivered first: any earlier content counts.
+    file = put(tmp_path, "strava_api/a.jsonl")
+    os.utime(file, ns=(SIX * 1000, SIX * 1000))
+    again = discover(tmp_path, ACTIVITIES, [*known, *found.new])
+    assert [delivery.path for delivery in again.seen_again] == ["strava_api/a.jsonl"]
+
+
+def test_a_missing_directory_is_named_and_not_created(tmp_path: Path):
+    for look in (unknown_files, lambda root: discover(root, ACTIVITIES, [])):
+        with pytest.raises(UsageError, match=r"landing directory .*nowhere does not exist"):
+            look(tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_linked_folders_are_followed_once(tmp_path: Path):
+    outside = tmp_path / "outside"
+    put(outside, "a.jsonl")
+    root = tmp_path / "landing"
+    (root / "strava_api").mkdir(parents=True)
+    (root / "strava_api" / "linked").symlink_to(outside)
+    (root / "strava_api" / "loop").symlink_to(root)
+    assert new_paths(root) == ["strava_api/linked/a.jsonl"]
+
+
+def test_the_columns_of_activities(tmp_path: Path):
+    put(tmp_path, "strava_api/a.jsonl", '{"athlete":{"id":5},"id":16195001131}\nnonsense')
+    ((delivery, batch),) = batches(tmp_path)
+    assert [(field.name, str(field.type)) for field in batch.schema] == [
+        ("source_path", "string"),
+        ("source_digest", "string"),
+        ("line_number", "int64"),
+        ("payload", "string"),
+        ("is_base64", "bool"),
+        ("source", "string"),
+        ("op", "string"),
+        ("athlete_id", "int64"),
+        ("activity_id", "int64"),
+        ("change_time_us", "int64"),
+        ("lsn", "int64"),
+        ("ingest_date", "date32[day]"),
+    ]
+    first, second = batch.to_pylist()
+    assert first == {
+        "source_path": "strava_api/a.jsonl",
+        "source_digest": delivery.digest,
+        "line_number": 1,
+        "payload": '{"athlete":{"id":5},"id":16195001131}',
+        "is_base64": False,
+        "source": "strava_api",
+        "op": "r",
+        "athlete_id": 5,
+        "activity_id": 16195001131,
+        "change_time_us": MTIME_US,
+        "lsn": None,
+        "ingest_date": DAY,
+    }
+    unread = (second["line_number"], second["payload"], second["athlete_id"], second["activity_id"])
+    assert unread == (2, "nonsense", None, None)
+
+
+def test_the_columns_of_settings(tmp_path: Path):
+    put(tmp_path, "athlete_settings/s.jsonl", '{"athlete_id":5,"valid_from":"2024-01-31"}')
+    ((_, batch),) = batches(tmp_path, "athlete_settings")
+    assert [(field.name, str(field.type)) for field in batch.schema][7:] == [
+        ("athlete_id", "int64"),
+        ("valid_from", "date32[day]"),
+        ("change_time_us", "int64"),
+        ("lsn", "int64"),
+        ("ingest_date", "date32[day]"),
+    ]
+    (row,) = batch.to_pylist()
+    assert (row["source"], row["athlete_id"], row["valid_from"]) == (
+        "athlete_settings",
+        5,
+        date(2024, 1, 31),
+    )
+
+
+def test_an_export_is_read_with_the_localised_headers(tmp_path: Path):
+    header = "Unbekannt,Kennung"
+    put(tmp_path, "strava_export/athlete_id=7/activities.csv", f"{header}\nx,12\n")
+    new = discover(tmp_path, ACTIVITIES, []).new
+    localised = {"xx": {"Kennung": "Activity ID"}}
+    ((_, batch),) = record_batches(tmp_path, new, "strava_activities", DAY, localised)
+    (row,) = batch.to_pylist()
+    assert (row["athlete_id"], row["activity_id"], row["payload"]) == (7, 12, f"{header}\nx,12")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("activities.2024-06-01T06-00-00.jsonl", SIX),
+        ("2024-06-01T06:00:00-activities.jsonl", SIX),
+        ("x_2024-06-01T06_00_00_y.jsonl", SIX),
+        ("2024-06-01T060000.jsonl", SIX),
+        ("20240601T060000Z.jsonl", SIX),
+        ("2024-06-01T06-00-00Z.jsonl", SIX),
+        ("2024-06-01T06-00-00.250Z.jsonl", SIX + 250_000),
+        ("2024-06-01T06-00-00.123456789.jsonl", SIX + 123_456),
+        ("2024-06-01T08-00-00+02-00.jsonl", SIX),
+        ("2024-06-01T08-00-00+0200.jsonl", SIX),
+        ("2024-06-01T08-00-00+02.jsonl", SIX),
+        ("2024-06-01T01-00-00-05:00.jsonl", SIX),
+        # A number of a part is no offset, and a wrong date no time.
+        ("2024-06-01T06-00-00-0001.jsonl", SIX),
+        ("2024-06-01T06-00-00-12.jsonl", SIX),
+        ("2024-13-01T06-00-00.jsonl", MTIME_US),
+        ("2024-13-01T06-00-00_2024-06-01T06-00-00.jsonl", SIX),
+        ("2024-06-01.jsonl", MTIME_US),
+        ("12024-06-01T06-00-00.jsonl", MTIME_US),
+        ("2024-06-01T06-00-00/a.jsonl", MTIME_US),
+    ],
+)
+def test_the_extraction_time_of_a_file_name(tmp_path: Path, name: str, expected: int):
+    put(tmp_path, f"strava_api/{name}")
+    assert [row["change_time_us"] for row in rows(tmp_path)] == [expected]
+
+
+def test_a_records_own_change_time_comes_first(tmp_path: Path):
+    lines = '{"id":1,"updated_at":"1970-01-01T00:00:02Z"}\n{"id":2,"updated_at":"?"}'
+    put(tmp_path, "strava_api/2024-06-01T06-00-00.jsonl", lines)
+    assert [row["change_time_us"] for row in rows(tmp_path)] == [2_000_000, SIX]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("strava_api/a.jsonl.gz", '{"id":1}\n{"id":2}\n'),
+        ("strava_api/a.json.gz", '[{"id":1},{"id":2}]'),
+        ("strava_export/athlete_id=7/activities.csv.gz", "Activity ID,x\n1,\n2,\n"),
+    ],
+)
+def test_every_pattern_is_read_compressed(tmp_path: Path, path: str, content: str):
+    put(tmp_path, path, gzip.compress(content.encode()))
+    assert [row["activity_id"] for row in rows(tmp_path)] == [1, 2]
+
+
+def test_a_damaged_gzip_keeps_what_comes_before_the_fault(tmp_path: Path):
+    lines = [f"{n},{n**9}" for n in range(1, 2001)]
+    stored = gzip.compress("\n".join(["Activity ID,x", *lines]).encode())
+    put(tmp_path, "strava_export/athlete_id=7/activities.csv.gz", stored[: len(stored) // 2])
+    *kept, fault = rows(tmp_path)
+    assert len(kept) > 500
+    assert [row["activity_id"] for row in kept] == list(range(1, len(kept) + 1))
+    assert (fault["line_number"], fault["payload"]) == (len(kept) + 2, "truncated gzip stream")
+    assert (fault["athlete_id"], fault["activity_id"]) == (None, None)
+
+
+def test_batches_are_bounded_by_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(landing, "MAX_BATCH_RECORDS", 2)
+    put(tmp_path, "strava_api/a.jsonl", "".join(f'{{"id":{n}}}\n' for n in range(1, 6)))
+    put(tmp_path, "strava_api/b.jsonl", "\n")
+    put(tmp_path, "strava_api/c.jsonl", '{"id":6}')
+    assert [(d.path[-7], b.column("activity_id").to_pylist()) for d, b in batches(tmp_path)] == [
+        ("a", [1, 2]),
+        ("a", [3, 4]),
+        ("a", [5]),
+        ("b", []),
+        ("c", [6]),
+    ]
+
+
+def test_batches_are_bounded_by_bytes_of_payload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(landing, "MAX_BATCH_BYTES", 26)
+    # 8 + 18, 35, 21 + 8 bytes: an umlaut is two, so that the last two are 26 characters.
+    lines = [
+        '{"id":1}',
+        '{"id":22222222222}',
+        '{"id":3,"n":"ääääääääää"}',
+        '{"id":4,"n":"äää"}',
+        '{"id":5}',
+    ]
+    put(tmp_path, "strava_api/a.jsonl", "\n".join(lines))
+    assert [b.column("activity_id").to_pylist() for _, b in batches(tmp_path)] == [
+        [1, 22222222222],
+        [3],
+        [4],
+        [5],
+    ]
+
+
+def test_records_are_read_only_as_batches_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(landing, "MAX_BATCH_RECORDS", 1)
+    put(tmp_path, "strava_api/a.jsonl", '{"id":1}\n{"id":2}\n')
+    gone = put(tmp_path, "strava_api/b.jsonl")
+    new = discover(tmp_path, ACTIVITIES, []).new
+    taken = record_batches(tmp_path, new, "strava_activities", DAY, {})
+    next(taken)
+    gone.unlink()
+    next(taken)
+    with pytest.raises(UsageError, match=r"strava_api/b\.jsonl vanished"):
+        next(taken)
+
+
+def test_a_file_that_changed_since_it_was_found_is_refused(tmp_path: Path):
+    put(tmp_path, "strava_api/a.jsonl")
+    new = discover(tmp_path, ACTIVITIES, []).new
+    put(tmp_path, "strava_api/a.jsonl", '{"id":1}\n{"id":2}\n')
+    with pytest.raises(UsageError, match=r"strava_api/a\.jsonl changed"):
+        list(record_batches(tmp_path, new, "strava_activities", DAY, {}))
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path):
+    file = put(tmp_path, "strava_api/a.jsonl")
+    new = discover(tmp_path, ACTIVITIES, []).new
+    taken = record_batches(tmp_path, new, "strava_activities", DAY, {})
+    next(taken)
+    with file.open("ab") as more:
+        more.write(b'{"id":2}\n')
+    with pytest.raises(UsageError, match="changed during the run"):
+        next(taken)
+
+
+def test_a_delivery_of_another_table_is_a_programming_error(tmp_path: Path):
+    put(tmp_path, "strava_api/a.jsonl")
+    new = discover(tmp_path, ACTIVITIES, []).new
+    with pytest.raises(ValueError, match="does not feed athlete_settings"):
+        list(record_batches(tmp_path, new, "athlete_settings", DAY, {}))

@@ -1,0 +1,363 @@
+import base64
+import io
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from paceline.sources.record import Record
+from paceline.sources.strava_export import columns, image, records
+
+PATH = "strava_export/athlete_id=7/2024/activities.csv"
+CONF = Path(__file__).parents[2] / "conf" / "paceline.yml"
+LOCALISED = yaml.safe_load(CONF.read_text(encoding="utf-8"))["export_headers"]
+
+# The first 51 columns as the website's language English has them, then one far behind.
+ENGLISH = (
+    "Activity ID,Activity Date,Activity Name,Activity Type,Activity Description,Elapsed Time,"
+    "Distance,Max Heart Rate,Relative Effort,Commute,Activity Private Note,Activity Gear,Filename,"
+    "Athlete Weight,Bike Weight,Elapsed Time,Moving Time,Distance,Max Speed,Average Speed,"
+    "Elevation Gain,Elevation Loss,Elevation Low,Elevation High,Max Grade,Average Grade,"
+    "Average Positive Grade,Average Negative Grade,Max Cadence,Average Cadence,Max Heart Rate,"
+    "Average Heart Rate,Max Watts,Average Watts,Calories,Max Temperature,Average Temperature,"
+    "Relative Effort,Total Work,Number of Runs,Uphill Time,Downhill Time,Other Time,"
+    "Perceived Exertion,Type,Start Time,Weighted Average Power,Power Count,"
+    "Prefer Perceived Exertion,Perceived Relative Effort,Commute"
+)
+GERMAN = (
+    "Aktivitäts-ID,Aktivitätsdatum,Name der Aktivität,Aktivitätsart,Aktivitätsbeschreibung,"
+    "Verstrichene Zeit,Distanz,Max. Herzfrequenz,Relative Leistung,Pendeln,Notiz,Ausrüstung,"
+    "Dateiname,Sportlergewicht,Fahrradgewicht,Verstrichene Zeit,Bewegungszeit,Distanz"
+)
+READ = {
+    "Activity ID": [0],
+    "Activity Date": [1],
+    "Activity Name": [2],
+    "Activity Type": [3],
+    "Elapsed Time": [5, 15],
+    "Distance": [6, 17],
+    "Max Heart Rate": [7, 30],
+    "Commute": [9, 50],
+    "Moving Time": [16],
+    "Elevation Gain": [20],
+    "Average Cadence": [29],
+    "Average Heart Rate": [31],
+    "Average Watts": [33],
+    "Calories": [34],
+    "Total Work": [38],
+}
+
+
+def read(content: str | bytes, path: str = PATH) -> list[Record]:
+    raw = content.encode() if isinstance(content, str) else content
+    return list(records(io.BytesIO(raw), path, LOCALISED))
+
+
+def fields(header: str, record: str) -> dict[str, object]:
+    text = image(f"{header}\n{record}", LOCALISED)
+    assert text is not None
+    return json.loads(text)
+
+
+def english(**cells: str) -> dict[str, object]:
+    """Return the image of a record whose cells are given by their position, as `at17="5000"`."""
+    row = [cells.get(f"at{position}", "") for position in range(51)]
+    return fields(ENGLISH, ",".join(f'"{cell}"' if "," in cell else cell for cell in row))
+
+
+def test_a_record_is_its_header_and_its_exact_text():
+    content = (
+        "\ufeffActivity ID,Activity Date,Activity Name\r\n"
+        '11,"Oct 5, 2014, 4:15:21 PM",Lunch\r\n'
+        "\r\n"
+        '12,x,"Rain, ""wind""\r\n\nand sun"\r\n'
+        "13,y,Last"
+    )
+    header = "Activity ID,Activity Date,Activity Name"
+    assert read(content) == [
+        Record(2, f'{header}\n11,"Oct 5, 2014, 4:15:21 PM",Lunch', athlete_id=7, activity_id=11),
+        Record(
+            4,
+            f'{header}\n12,x,"Rain, ""wind""\r\n\nand sun"',
+            athlete_id=7,
+            activity_id=12,
+        ),
+        Record(7, f"{header}\n13,y,Last", athlete_id=7, activity_id=13),
+    ]
+
+
+def test_an_export_without_records_has_none():
+    assert read("") == []
+    assert read(ENGLISH + "\n\n") == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "2,too few",
+        "2,x,y,one too many",
+        '2,"open quote,y',
+        '2,"closed"too early,y',
+        '2,x,"y',
+    ],
+)
+def test_a_malformed_record_is_unreadable_and_the_next_ones_are_read(bad: str):
+    header = "Activity ID,Activity Date,Activity Name"
+    found = read(f'{header}\n1,x,"two\nlines"\n{bad}\n3,x,"more\nlines"\n4,x,y\n')
+    assert [(r.line_number, r.activity_id) for r in found] == [(2, 1), (4, None), (5, 3), (7, 4)]
+    assert found[1] == Record(4, f"{header}\n{bad}")
+
+
+def test_a_quote_left_open_gives_up_only_its_line_however_long_the_file():
+    rows = [f"{n},x,y" for n in range(1, 1501)]
+    rows[1] = '2,x,"y'
+    found = read("Activity ID,Activity Date,Activity Name\n" + "\n".join(rows))
+    assert [r.activity_id for r in found] == [1, None, *range(3, 1501)]
+
+
+def test_a_record_with_bytes_that_are_not_utf8_is_base64_and_unreadable():
+    found = read(b"Activity ID,Activity Name\n1,\xe4\n2,b\n")
+    # base64 of "Activity ID,Activity Name\n1,<E4>", from coreutils.
+    expected = "QWN0aXZpdHkgSUQsQWN0aXZpdHkgTmFtZQoxLOQ="
+    assert found[0] == Record(2, expected, is_base64=True)
+    assert base64.b64decode(found[0].payload).endswith(b"1,\xe4")
+    assert found[1].activity_id == 2
+
+
+def test_ids_are_digit_strings_and_the_athlete_is_the_folders():
+    found = read("Activity ID,x\n15580001842,\n1.0,\nabc,\n,z\n")
+    assert [r.activity_id for r in found] == [15580001842, None, None, None]
+    assert {r.athlete_id for r in found} == {7}
+
+
+def test_columns_go_by_name_wherever_they_stand():
+    header = "Distance,Filename,Activity ID,Distance,Commute,Moving Time"
+    assert columns(header, {}) == {
+        "Distance": [0, 3],
+        "Activity ID": [2],
+        "Commute": [4],
+        "Moving Time": [5],
+    }
+    assert columns(ENGLISH, LOCALISED) == READ
+
+
+def test_columns_of_a_localised_header_go_by_the_map():
+    swapped = "Distanz,Aktivitäts-ID,Distanz,Unbekannt,Pendeln"
+    assert columns(swapped, LOCALISED) == {"Distance": [0, 2], "Activity ID": [1], "Commute": [4]}
+
+
+def test_a_missing_translation_goes_by_position_while_the_others_stand_where_they_should():
+    known = GERMAN.replace("Bewegungszeit", "Zeit in Bewegung")
+    assert columns(known, LOCALISED)["Moving Time"] == [16]
+    moved = GERMAN.replace("Bewegungszeit", "Zeit in Bewegung").replace("Distanz", "Neu,Distanz", 1)
+    assert "Moving Time" not in columns(moved, LOCALISED)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        # As French and Spanish athletes get them, apostrophes typographic or not.
+        "ID de l\u2019activité,Date de l'activité,Nom de l'activité,Type d'activité,d,Temps écoulé",
+        "ID de actividad,Fecha de la actividad,Nombre de la actividad,Tipo de actividad,d,Tiempo x",
+        "ID aktivity,Datum aktivity,Jmeno,Typ,Popis,Cas",
+    ],
+)
+def test_other_languages_and_unknown_ones_end_in_the_standard_layout(cells: str):
+    header = ",".join([*cells.split(","), *(f"c{n}" for n in range(6, 51))])
+    assert columns(header, LOCALISED) == READ
+
+
+def test_the_99th_layout_has_competition_at_95():
+    assert columns(",".join(f"c{n}" for n in range(99)), {}) == READ | {"Competition": [95]}
+
+
+def test_an_image_has_the_names_and_units_of_the_api():
+    record = english(
+        at0="203000000",
+        at1="Oct 5, 2014, 4:15:21 PM",
+        at2="Lunch, Ride",
+        at3="Nordic Ski",
+        at5="2833",
+        at6="13.61",
+        at7="150",
+        at9="false",
+        at15="2834.0",
+        at16="2499.0",
+        at17="13609.2001953125",
+        at20="73.52400207519531",
+        at29="81.5",
+        at30="151.0",
+        at31="133.25",
+        at33="83.4",
+        at34="218.4",
+        at38="208500.0",
+        at50="1.0",
+    )
+    assert record == {
+        "id": "203000000",
+        "name": "Lunch, Ride",
+        "sport_type": "Nordic Ski",
+        "start_date": "2014-10-05T16:15:21Z",
+        "distance": "13609.2001953125",
+        "moving_time": "2499.0",
+        "elapsed_time": "2834.0",
+        "total_elevation_gain": "73.52400207519531",
+        "average_heartrate": "133.25",
+        "max_heartrate": "151.0",
+        "average_cadence": "81.5",
+        "average_watts": "83.4",
+        "calories": "218.4",
+        "kilojoules": "208.5",
+        "commute": True,
+    }
+
+
+def test_blank_second_values_give_way_to_the_first_and_blank_fields_are_absent():
+    record = english(at0="1", at3="Run", at5="2833", at6="13.61", at7="150", at9="true")
+    # 13.61 km; as a float product it would be 13609.999999999998.
+    assert record == {
+        "id": "1",
+        "sport_type": "Run",
+        "elapsed_time": "2833",
+        "distance": "13610",
+        "max_heartrate": "150",
+        "commute": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("sport", "first", "second", "metres"),
+    [
+        ("Run", "0.07", "", "70"),
+        ("Run", "0", "", "0"),
+        ("Run", "1,234.56", "", "1234560"),
+        ("Run", "1,234", "", "1234000"),
+        ("Run", "9.44", "9439.9", "9439.9"),
+        ("Run", "9.44", "0.0", "0.0"),
+        ("Sail", "10.5", "", "19446"),
+        ("Sail", "10.5", "19400.0", "19400.0"),
+        ("Run", "n/a", "", None),
+        ("Run", "NaN", "", None),
+        ("Run", "", "", None),
+    ],
+)
+def test_the_first_distance_is_kilometres_or_nautical_miles(
+    sport: str, first: str, second: str, metres: str | None
+):
+    assert english(at3=sport, at6=first, at17=second).get("distance") == metres
+
+
+@pytest.mark.parametrize(
+    ("cell", "metres"),
+    [
+        ("9,44", "9440"),
+        ("1,234", "1234"),
+        ("1.234,56", "1234560"),
+        ("1\u202f234,56", "1234560"),
+        ("1,234.56", "1234560"),
+        ("9.44", "9440"),
+        ("1,2,3", None),
+        ("1,2.3", None),
+    ],
+)
+def test_localised_distances_have_a_decimal_comma(cell: str, metres: str | None):
+    row = ["1", "", "", "Lauf", "", "", f'"{cell}"', *[""] * 11]
+    assert fields(GERMAN, ",".join(row)).get("distance") == metres
+
+
+def test_activity_types_are_translated_in_their_own_language():
+    row = ["1", "05.10.2014, 16:15:21", "Lauf", "Segeln", "", "60", "2,0", *[""] * 11]
+    record = fields(GERMAN, ",".join(f'"{cell}"' for cell in row))
+    assert record["name"] == "Lauf"
+    assert record["sport_type"] == "Sail"
+    assert record["distance"] == "3704"
+    assert record["start_date"] == "2014-10-05T16:15:21Z"
+    assert english(at3="Segeln")["sport_type"] == "Segeln"
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("Oct 5, 2014, 4:15:21 PM", "2014-10-05T16:15:21Z"),
+        ("Oct 5, 2014, 4:15:21\u202fPM", "2014-10-05T16:15:21Z"),
+        ("Oct 5, 2014, 4:15:21\u00a0PM", "2014-10-05T16:15:21Z"),
+        ("Sept 5, 2014, 4:15:21 AM", "2014-09-05T04:15:21Z"),
+        ("May 1, 2024, 12:00:01 AM", "2024-05-01T00:00:01Z"),
+        ("May 1, 2024, 12:00:01 PM", "2024-05-01T12:00:01Z"),
+        ("2014-10-05 16:15:21", "2014-10-05T16:15:21Z"),
+        ("2014-10-05T16:15:21Z", "2014-10-05T16:15:21Z"),
+        ("2014-10-05T16:15:21+02:00", "2014-10-05T14:15:21Z"),
+        ("05.10.2014, 16:15:21", "2014-10-05T16:15:21Z"),
+        ("5. März 2024, 06:15:21", "2024-03-05T06:15:21Z"),
+        ("5 oct. 2014, 16:15:21", "2014-10-05T16:15:21Z"),
+        ("5 oct. 2014 à 16:15:21", "2014-10-05T16:15:21Z"),
+        ("1 févr. 2024, 16:15:21", "2024-02-01T16:15:21Z"),
+        ("1 juin 2024, 16:15:21", "2024-06-01T16:15:21Z"),
+        ("1 juil. 2024, 16:15:21", "2024-07-01T16:15:21Z"),
+        ("1 août 2024, 16:15:21", "2024-08-01T16:15:21Z"),
+        ("31 déc. 2024, 16:15:21", "2024-12-31T16:15:21Z"),
+        ("5 oct 2014, 16:15:21", "2014-10-05T16:15:21Z"),
+        ("1 ene 2024, 6:15:21", "2024-01-01T06:15:21Z"),
+        ("1 ago. 2024, 6:15:21 p. m.", "2024-08-01T18:15:21Z"),
+        ("31 dic 2024, 16:15:21", "2024-12-31T16:15:21Z"),
+        ("Oct 32, 2014, 4:15:21 PM", None),
+        ("Oct 5, 2014, 16:15:21 PM", None),
+        ("Foo 5, 2014, 4:15:21 PM", None),
+        ("05/10/2014, 16:15:21", None),
+        ("31.02.2014, 16:15:21", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_dates_are_utc_in_every_form(cell: str, expected: str | None):
+    assert english(at0="1", at1=cell).get("start_date") == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("true", "", True),
+        ("true", "0.0", False),
+        ("false", "1.0", True),
+        ("", "0.0", False),
+        ("maybe", "", None),
+        ("", "", None),
+    ],
+)
+def test_flags(first: str, second: str, expected: bool | None):
+    assert english(at9=first, at50=second).get("commute") is expected
+
+
+def test_a_competition_is_one():
+    header = "Activity ID,Competition"
+    assert fields(header, "1,1.0")["competition"] is True
+    assert fields(header, "1,0.0")["competition"] is False
+    assert "competition" not in fields(header, "1,")
+
+
+def test_a_wrong_number_stays_for_the_rules_to_see():
+    assert english(at16="n/a", at20="12.5") == {
+        "moving_time": "n/a",
+        "total_elevation_gain": "12.5",
+    }
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "",
+        "Activity ID",
+        "Activity ID,x\n1",
+        "Activity ID,x\n1,2,3",
+        'Activity ID,x\n1,"2',
+        "a\nb\nc",
+    ],
+)
+def test_what_is_no_record_has_no_image(payload: str):
+    assert image(payload, LOCALISED) is None
+
+
+def test_an_image_keeps_inner_newlines_and_letters():
+    text = image('Activity ID,Activity Name\n1,"Über\r\nBerge"', LOCALISED)
+    assert text == '{"id": "1", "name": "Über\\r\\nBerge"}'
