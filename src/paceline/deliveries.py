@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paceline import landing
 from paceline.landing import Delivery
-from paceline.ledger import DELIVERIES, DELIVERIES_DDL
+from paceline.ledger import DELIVERIES, DELIVERIES_DDL, append_rows
 from paceline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ class LandingZone:
         warehouse: Warehouse,
         root: Path,
         table_name: str,
-        sources: Collection[str],
         settings: Mapping[str, Any],
         run_id: str,
         now: datetime,
@@ -33,12 +32,18 @@ class LandingZone:
         self._warehouse, self._root, self._table_name = warehouse, root, table_name
         self._settings, self._run_id, self._now = settings, run_id, now
         self._records: dict[Delivery, int] = {}
-        self.found = landing.discover(root, sources, self._known())
+        # The landing zone knows tables without their schema.
+        self._short_name = table_name.split(".")[1]
+        self.found = self._discover(self._known())
 
     @property
     def is_empty(self) -> bool:
         """Whether there is no new delivery."""
         return not self.found.new and not self.found.seen_again
+
+    def read_all_again(self) -> None:
+        """Takes every file as new."""
+        self.found = self._discover([])
 
     def frames(self) -> Iterator[DataFrame]:
         """The records of all new deliveries, in frames of bounded size."""
@@ -61,10 +66,10 @@ class LandingZone:
             (self._table_name, d.path, d.size, d.mtime_us, d.digest, count, self._run_id, self._now)
             for d, count in noted
         ]
-        frame = self._warehouse.spark.createDataFrame(rows, DELIVERIES_DDL.replace(" NOT NULL", ""))
-        frame.write.format("delta").mode("append").saveAsTable(
-            self._warehouse.identifier(DELIVERIES)
-        )
+        append_rows(self._warehouse, DELIVERIES, DELIVERIES_DDL, rows)
+
+    def _discover(self, known: list[Delivery]) -> landing.Found:
+        return landing.discover(self._root, landing.SOURCES[self._short_name], known)
 
     def _known(self) -> list[Delivery]:
         known = self._warehouse.table(DELIVERIES)
@@ -79,7 +84,7 @@ class LandingZone:
         batches = landing.record_batches(
             self._root,
             deliveries,
-            self._table_name.split(".")[1],
+            self._short_name,
             self._ingest_date,
             self._settings["export_headers"],
         )

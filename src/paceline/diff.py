@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ REFUSE, RESOLVE = "quarantine", "resolve"  # of a row of ops.quarantine
 UNCHANGED, STILL_REFUSED = "unchanged", "still quarantined"
 STAGED = (INSERT, UPDATE, REMOVE, REFUSE, RESOLVE)
 ROW_OPS = (INSERT, UPDATE, REMOVE)
+OPS = (*STAGED, UNCHANGED, STILL_REFUSED)
 
 OP, REPLACES, REJECT_KEY = "_op", "_replaces", "_reject_key"
 BROKEN_VALUES, RUN_ID = "_broken_values", "_run_id"
@@ -53,14 +54,16 @@ def judged(rows: DataFrame, contract: Contract, policy: str) -> DataFrame:
         refused = (F.size(t.REASONS) > 0) & F.lit(policy == "QUARANTINE")
         rows = rows.withColumn(t.FATE, F.when(refused, t.QUARANTINED).otherwise(t.CURRENT))
     if t.RECORD not in rows.columns:
-        payload = F.to_json(F.struct(*contract.column_names))
+        payload = F.to_json(F.struct(*contract.column_names), {"timeZone": "UTC"})
         refused_row = F.struct(
             F.lit(None).cast("string").alias("source_path"),
             F.lit(None).cast("bigint").alias("line_number"),
             payload.alias("payload"),
         )
         rows = rows.withColumn(t.RECORD, F.when(F.col(t.FATE) == t.QUARANTINED, refused_row))
-    digest = F.sha2(F.concat_ws("\n", F.col(f"{t.RECORD}.payload"), *_each(t.REASONS)), 256)
+    digest = F.sha2(
+        F.concat_ws("\n", F.col(f"{t.RECORD}.payload"), F.array_join(t.REASONS, ",")), 256
+    )
     is_refused = F.col(t.FATE).isin(t.QUARANTINED, t.UNREADABLE)
     fate = F.when(F.col(t.FATE) != t.CURRENT, F.col(t.FATE)).otherwise(F.lit(""))
     return rows.withColumn(REJECT_KEY, F.when(is_refused, digest).otherwise(fate))
@@ -71,6 +74,7 @@ def difference(
     published: DataFrame | None,
     refused: DataFrame | None,
     contract: Contract,
+    policy: str,
 ) -> DataFrame:
     """Every wanted or present row with its `_op`, compared column by column and null-safe.
 
@@ -78,24 +82,24 @@ def difference(
         rows: what should exist, from `judged`.
         published: what exists in the scope; None when the table is empty.
         refused: open rows of ops.quarantine in the scope, as `open_rejects` gives them; None when
-            the table never quarantines.
+            none is to be compared with.
         contract: of the table.
+        policy: in force; under STRICT an unchanged row that breaks a rule differs from what may be.
     """
     wanted = rows.withColumn("_wanted", F.lit(True))
     if published is None and refused is None:
+        is_new = F.lit(True)
+        op = _wanted_op(F.col(t.FATE), is_new, differs=F.lit(False)).alias(OP)
         replaced = F.lit(None).cast(contract.schema()).alias(REPLACES)
-        return wanted.select(F.lit(INSERT).alias(OP), *_kept(contract), replaced)
+        return wanted.select(op, *_kept(contract), replaced)
     present = _present(published, refused, contract)
-    if refused is None:
-        matches = [F.col(f"wanted.{name}") == F.col(f"present.{name}") for name in contract.key]
-    else:
-        names = (*contract.key, REJECT_KEY)
-        matches = [F.col(f"wanted.{n}").eqNullSafe(F.col(f"present.{n}")) for n in names]
+    names = (*contract.key, REJECT_KEY)
+    matches = [F.col(f"wanted.{name}").eqNullSafe(F.col(f"present.{name}")) for name in names]
     joined = wanted.alias("wanted").join(
         present.alias("present"), reduce(lambda a, b: a & b, matches), "full_outer"
     )
     return joined.select(
-        _op(contract).alias(OP),
+        _op(contract, policy).alias(OP),
         *(_either(column.name) for column in contract.columns),
         *(_either(name) for name in (REJECT_KEY, t.REASONS)),
         *(F.col(f"wanted.{name}").alias(name) for name in (t.WARNINGS, t.RECORD, t.FATE)),
@@ -118,7 +122,7 @@ def open_rejects(quarantine: DataFrame, scope: Scope, contract: Contract) -> Dat
     return scope.select(parsed.select("key.*", REJECT_KEY, t.REASONS))
 
 
-def staged(changes: DataFrame, contract: Contract, run_id: str) -> DataFrame:
+def staged(changes: DataFrame, contract: Contract, mark: str) -> DataFrame:
     """The rows to stage, in the columns of `staging_ddl`."""
     return changes.where(F.col(OP).isin(*STAGED)).select(
         OP,
@@ -128,7 +132,7 @@ def staged(changes: DataFrame, contract: Contract, run_id: str) -> DataFrame:
         *(t.REASONS, t.WARNINGS),
         F.col(t.RECORD).cast(_RECORD).alias(t.RECORD),
         F.when(F.col(OP) == REFUSE, _broken_values(contract)).alias(BROKEN_VALUES),
-        F.lit(run_id).alias(RUN_ID),
+        F.lit(mark).alias(RUN_ID),
     )
 
 
@@ -154,7 +158,7 @@ def _present(
     return reduce(lambda a, b: a.unionByName(b), parts)
 
 
-def _op(contract: Contract) -> Column:
+def _op(contract: Contract, policy: str) -> Column:
     is_wanted, is_row = F.col("wanted._wanted").isNotNull(), F.col("present._is_row")
     others = [name for name in contract.column_names if name not in contract.key]
     differs = reduce(
@@ -162,12 +166,16 @@ def _op(contract: Contract) -> Column:
         (~F.col(f"wanted.{n}").eqNullSafe(F.col(f"present.{n}")) for n in others),
         F.lit(False),
     )
-    is_new = is_row.isNull()
-    fate = F.col(f"wanted.{t.FATE}")
+    if policy == "STRICT":
+        differs = differs | (F.size(f"wanted.{t.REASONS}") > 0)
+    wanted = _wanted_op(F.col(f"wanted.{t.FATE}"), is_row.isNull(), differs)
+    return F.when(~is_wanted, F.when(is_row, REMOVE).otherwise(RESOLVE)).otherwise(wanted)
+
+
+def _wanted_op(fate: Column, is_new: Column, differs: Column) -> Column:
     is_refused = fate.isin(t.QUARANTINED, t.UNREADABLE)
     return (
-        F.when(~is_wanted, F.when(is_row, REMOVE).otherwise(RESOLVE))
-        .when(fate == t.CURRENT, F.when(is_new, INSERT).when(differs, UPDATE).otherwise(UNCHANGED))
+        F.when(fate == t.CURRENT, F.when(is_new, INSERT).when(differs, UPDATE).otherwise(UNCHANGED))
         .when(is_refused, F.when(is_new, REFUSE).otherwise(STILL_REFUSED))
         .otherwise(fate)
     )
@@ -185,10 +193,6 @@ def _either(name: str) -> Column:
     """The wanted value, or for a row that is not wanted any more the present one."""
     wanted = F.col("wanted._wanted").isNotNull()
     return F.when(wanted, F.col(f"wanted.{name}")).otherwise(F.col(f"present.{name}")).alias(name)
-
-
-def _each(array: str) -> Iterable[Column]:
-    return (F.array_join(array, ","),)
 
 
 def _broken_values(contract: Contract) -> Column:
@@ -209,7 +213,5 @@ def _broken_values(contract: Contract) -> Column:
 
 def rule_columns(rule: Rule, contract: Contract) -> list[str]:
     """The columns that a rule's predicate names."""
-    import re
-
     words = set(re.findall(r"\w+", rule.predicate))
     return [name for name in contract.column_names if name in words]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from paceline.warehouse import Position, Warehouse
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import Row
 
 LEDGER = "ops.ledger"
 VERDICTS = "ops.verdicts"
@@ -111,11 +111,6 @@ class Entry:
     finished_at: datetime | None = None
     message: str | None = None
 
-    @property
-    def is_sealed(self) -> bool:
-        """Whether the table is as its inputs say."""
-        return self.status in SEALED
-
     def values(self) -> tuple[Any, ...]:
         """The row, in the order of the columns."""
         return tuple(_stored(getattr(self, f.name)) for f in fields(self))
@@ -128,7 +123,7 @@ class Sealed:
     cursor: Mapping[str, Position]
     target_id: str
     target_version: int
-    fingerprint: str
+    fingerprint: str | None
     horizon: date | None
 
 
@@ -162,7 +157,8 @@ def state(warehouse: Warehouse) -> State:
     )
     rows = warehouse.spark.sql(
         f"SELECT * FROM (SELECT run_id, table_name, status, cursor, target_id, target_version,"
-        f" fingerprint, MAX(horizon) OVER (PARTITION BY table_name) AS horizon,"
+        f" fingerprint, MAX(IF(status = 'STARTED', NULL, horizon))"
+        f" OVER (PARTITION BY table_name) AS horizon,"
         f" {newest} AS is_newest FROM {warehouse.identifier(LEDGER)}"
         f" WHERE status IN ('PUBLISHED', 'UNCHANGED', 'STARTED'))"
         f" WHERE status = 'STARTED' OR is_newest"
@@ -177,17 +173,22 @@ def state(warehouse: Warehouse) -> State:
 
 def append(warehouse: Warehouse, entries: list[Entry]) -> None:
     """Adds rows to the ledger in one commit."""
-    _frame(warehouse, entries).write.format("delta").mode("append").saveAsTable(
-        warehouse.identifier(LEDGER)
-    )
+    append_rows(warehouse, LEDGER, LEDGER_DDL, [entry.values() for entry in entries])
+
+
+def append_rows(warehouse: Warehouse, name: str, ddl: str, rows: list[tuple[Any, ...]]) -> None:
+    """Adds rows to a table of ops in one commit."""
+    frame = warehouse.spark.createDataFrame(rows, ddl)
+    frame.write.format("delta").mode("append").saveAsTable(warehouse.identifier(name))
 
 
 def replace(warehouse: Warehouse, entry: Entry) -> None:
     """Puts a row in the place of the one with the same run and table, in one commit."""
     same = f"run_id = '{entry.run_id}' AND table_name = '{entry.table_name}'"
-    _frame(warehouse, [entry]).write.format("delta").mode("overwrite").option(
-        "replaceWhere", same
-    ).saveAsTable(warehouse.identifier(LEDGER))
+    row = warehouse.spark.createDataFrame([entry.values()], LEDGER_DDL)
+    row.write.format("delta").mode("overwrite").option("replaceWhere", same).saveAsTable(
+        warehouse.identifier(LEDGER)
+    )
 
 
 def abandon(warehouse: Warehouse, unfinished: tuple[tuple[str, str], ...]) -> None:
@@ -198,10 +199,6 @@ def abandon(warehouse: Warehouse, unfinished: tuple[tuple[str, str], ...]) -> No
             f" message = 'the run ended without a word; a later run started over'"
             f" WHERE run_id = '{run_id}' AND table_name = '{table_name}' AND status = '{STARTED}'"
         )
-
-
-def _frame(warehouse: Warehouse, entries: list[Entry]) -> DataFrame:
-    return warehouse.spark.createDataFrame([entry.values() for entry in entries], LEDGER_DDL)
 
 
 def _stored(value: Any) -> Any:

@@ -22,16 +22,3 @@ JOBS: dict[str, tuple[Table, ...]] = {
 }
 
 TABLES = tuple(table for tables in JOBS.values() for table in tables)
-
-# The kinds of source that feed each table of the landing zone.
-LANDING = {
-    bronze_activities.NAME: bronze_activities.SOURCES,
-    bronze_settings.NAME: bronze_settings.SOURCES,
-}
-
-
-def job_of(table_name: str) -> str:
-    """The job that makes a table."""
-    return next(
-        job for job, tables in JOBS.items() if any(table.name == table_name for table in tables)
-    )

@@ -13,7 +13,8 @@ from importlib import resources
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
+from uuid import uuid4
+from zoneinfo import available_timezones
 
 import yaml
 
@@ -102,15 +103,21 @@ def _check_settings(path: Path, settings: Settings) -> None:
             f"{path}: dormant_after_days is {dormant!r}; allowed are whole numbers from "
             f"{MIN_DORMANT_DAYS} on, the longest window."
         )
-    zones = settings.athlete_timezone
-    for zone in [zones] if isinstance(zones, str) else zones.values():
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError, TypeError) as error:
+    given = settings.athlete_timezone
+    zones = given if isinstance(given, dict) else {"default": given}
+    for athlete, zone in zones.items():
+        if athlete != "default" and not str(athlete).isdecimal():
+            raise UsageError(
+                f"{path}: athlete_timezone names the athlete {athlete!r}; allowed are athlete ids "
+                "and default."
+            )
+        if zone not in available_timezones():
             raise UsageError(
                 f"{path}: athlete_timezone names the unknown zone {zone!r}; "
                 "allowed are names such as Europe/Berlin or UTC."
-            ) from error
+            )
+    if not isinstance(settings.export_headers, dict):
+        raise UsageError(f"{path}: export_headers must be a map of languages to headers.")
 
 
 def parse_instant(text: str | None, flag: str) -> datetime | None:
@@ -128,6 +135,8 @@ def parse_instant(text: str | None, flag: str) -> datetime | None:
             f"{flag} is {text!r}, which is neither a date nor an ISO timestamp: "
             f"write it as 2024-01-01 or 2024-01-01T06:00:00Z, {EXAMPLE}."
         ) from error
+    if not date(1900, 1, 1) <= moment.date() <= date(2999, 12, 31):
+        raise UsageError(f"{flag} is {text!r}; allowed are the years 1900 to 2999, {EXAMPLE}.")
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -176,24 +185,19 @@ def horizon(
 
 
 def new_run_id(now: datetime) -> str:
-    """A name for a run that sorts by time and tells processes apart."""
-    return f"{now:%Y%m%dT%H%M%S%f}-{os.getpid()}"
+    """A name for a run that sorts by time and is never given twice."""
+    return f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
 
 
 def session() -> SparkSession:
     """The session of the platform, or a local one with the settings of conf/spark.
 
     Raises:
-        UsageError: when PySpark, Java or the Delta jars are missing.
+        UsageError: when Java or the Delta jars are missing.
     """
-    try:
-        import pyspark
-        from pyspark.sql import SparkSession
-    except ImportError as error:
-        raise UsageError(
-            "PySpark is not installed here: run `make setup` and activate .venv, or install "
-            "paceline[spark]."
-        ) from error
+    import pyspark
+    from pyspark.sql import SparkSession
+
     is_managed = "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ
     if not is_managed and SparkSession.getActiveSession() is None:
         _check_java()

@@ -26,7 +26,11 @@ CHANGE_FEED = {
 APPEND_ONLY = {"delta.enableChangeDataFeed": "true", "delta.appendOnly": "true"}
 
 # Operations that move files but not rows.
-MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
+MAINTENANCE = (
+    *("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "CLUSTER BY", "COMPUTE STATS"),
+    *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "CHANGE COLUMN"),
+    *("ADD CONSTRAINT", "DROP CONSTRAINT"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,38 @@ class Warehouse:
 
     def identifier(self, table_name: str) -> str:
         """The name of a table in SQL."""
-        return f"`{self.catalog}`.{table_name}" if self.catalog else table_name
+        return f"`{self.catalog.replace('`', '``')}`.{table_name}" if self.catalog else table_name
+
+    def reference(self, table_name: str) -> str:
+        """The name of a table for a person's SQL, which knows nothing of this session's names."""
+        return f"delta.`{self._path(table_name)}`" if self.root else self.identifier(table_name)
 
     def create_schemas(self) -> None:
-        """Makes the schemas known, creating what is missing."""
+        """Makes the schemas known, creating what is missing.
+
+        A session may have worked on another local warehouse before: its names are forgotten.
+        """
+        if self.root is not None:
+            self._forget_others()
         for schema in SCHEMAS:
             location = f" LOCATION {literal(str(self.root / schema))}" if self.root else ""
             self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.identifier(schema)}{location}")
+
+    def _forget_others(self) -> None:
+        known = {row[0] for row in self.spark.sql("SHOW SCHEMAS").collect()}
+        for schema in sorted(known & set(SCHEMAS)):
+            for row in self.spark.sql(f"SHOW TABLES IN {schema}").collect():
+                if self._is_external(f"{schema}.{row['tableName']}"):
+                    self.spark.sql(f"DROP TABLE {schema}.{row['tableName']}")
+
+    def _is_external(self, name: str) -> bool:
+        """Whether dropping the name keeps the files."""
+        from pyspark.errors import AnalysisException
+
+        try:
+            return self.spark.catalog.getTable(name).tableType == "EXTERNAL"
+        except AnalysisException:
+            return True  # its files have gone already
 
     def exists(self, table_name: str) -> bool:
         """Whether a table is there, in the catalog or on disk."""

@@ -10,11 +10,11 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from paceline import __version__, landing, ledger, lineage, publish
+from paceline.claim import Hook, Run, no_hook, skip
 from paceline.contract import Contract, load_all
 from paceline.deliveries import LandingZone
 from paceline.errors import RejectedError, UsageError
 from paceline.ledger import Entry
-from paceline.publish import Hook, Run
 from paceline.run import (
     Settings,
     conf_directory,
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 ROLLING = athlete_rolling_features.NAME
 BLOCKED = (ledger.REJECTED, ledger.SKIPPED)
-
-
-def _no_hook(moment: str, step: str, name: str) -> None:
-    """Nothing happens around the steps, but in tests."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ def execute(
     options: Options,
     *,
     tell: Callable[[str], None] = print,
-    hook: Hook = _no_hook,
+    hook: Hook = no_hook,
     spark: SparkSession | None = None,
     now: datetime | None = None,
 ) -> list[Entry]:
@@ -100,9 +96,10 @@ def execute(
     with lock(plan.root):
         spark = spark or session()
         warehouse = Warehouse(spark, plan.root, plan.catalog)
-        entries = [
-            entry for job in jobs for entry in _run_job(job, plan, options, warehouse, tell, hook)
-        ]
+        outcomes: dict[str, Entry] = {}
+        for job in jobs:
+            _run_job(job, plan, options, warehouse, outcomes, tell, hook)
+        entries = list(outcomes.values())
     rejected = [entry for entry in entries if entry.status == ledger.REJECTED]
     if rejected:
         raise RejectedError(" ".join(entry.message or entry.table_name for entry in rejected))
@@ -113,8 +110,15 @@ def _plan(jobs: Sequence[str], options: Options, now: datetime) -> _Plan:
     directory = conf_directory(options.conf)
     settings = load_settings(directory)
     contracts = load_all(directory / "contracts")
+    if missing := [table.name for table in lineage.TABLES if table.name not in contracts]:
+        raise UsageError(
+            f"{directory / 'contracts'} has no contract for {', '.join(missing)}: copy it from the "
+            "project's conf/contracts."
+        )
     start = parse_instant(options.start, "--start")
     end = parse_instant(options.end, "--end")
+    asked = window(start, end)
+    last_day = parse_day(options.horizon, "--horizon")
     catalog = options.catalog or settings.catalog
     landing_root = Path(options.landing or settings.landing)
     warehouse = Path(options.warehouse or settings.warehouse)
@@ -128,9 +132,9 @@ def _plan(jobs: Sequence[str], options: Options, now: datetime) -> _Plan:
         landing=landing_root,
         root=None if catalog else local_root(warehouse),
         catalog=catalog,
-        window=window(start, end),
+        window=asked,
         end=end,
-        horizon=parse_day(options.horizon, "--horizon"),
+        horizon=last_day,
         now=now,
     )
 
@@ -162,9 +166,10 @@ def _run_job(
     plan: _Plan,
     options: Options,
     warehouse: Warehouse,
+    outcomes: dict[str, Entry],
     tell: Callable[[str], None],
     hook: Hook,
-) -> list[Entry]:
+) -> None:
     tables = lineage.JOBS[job]
     warehouse.create_schemas()
     ledger.create(warehouse)
@@ -176,13 +181,14 @@ def _run_job(
         run_id=new_run_id(plan.now),
         job=job,
         warehouse=warehouse,
-        context=_context(plan, options, state),
+        context=_context(plan, options, _stored_horizon(warehouse, state)),
         state=state,
         started_at=plan.now,
         code_version=__version__,
         git_commit=options.git_commit,
         hook=hook,
         tell=tell,
+        outcomes=outcomes,
     )
     tell(f"{job} {run.run_id}: {_described(plan.window)}")
     if job == lineage.FEATURE_ACTIVITY:
@@ -194,12 +200,21 @@ def _run_job(
         tell(f"{_told(entry)}  {monotonic() - started:.1f} s")
     if run.idle:
         ledger.append(warehouse, run.idle)
-    return list(run.outcomes.values())
 
 
-def _context(plan: _Plan, options: Options, state: ledger.State) -> Context:
-    stored = state.sealed.get(ROLLING)
-    before = stored.horizon if stored else None
+def _stored_horizon(warehouse: Warehouse, state: ledger.State) -> date | None:
+    """The last day of daily tables: as sealed, else (when ops was lost) as published."""
+    sealed = state.sealed.get(ROLLING)
+    if sealed is not None:
+        return sealed.horizon
+    if not warehouse.exists(ROLLING):
+        return None
+    warehouse.register(ROLLING)
+    (newest,) = warehouse.table(ROLLING).agg({"as_of_date": "max"}).collect()
+    return newest[0]  # type: ignore[no-any-return]
+
+
+def _context(plan: _Plan, options: Options, before: date | None) -> Context:
     return Context(
         settings=plan.settings.for_recipes(),
         contracts=plan.contracts,
@@ -215,14 +230,13 @@ def _context(plan: _Plan, options: Options, state: ledger.State) -> Context:
 def _publish(table: Table, run: Run, plan: _Plan) -> Entry:
     blocked = [name for name in table.inputs if _status(run, name) in BLOCKED]
     if blocked:
-        return publish.skip(table, run, f"{blocked[0]} was not published")
+        return skip(table, run, f"{blocked[0]} was not published")
     arrivals = None
-    if table.name in lineage.LANDING:
+    if not table.inputs:
         arrivals = LandingZone(
             run.warehouse,
             plan.landing,
             table.name,
-            lineage.LANDING[table.name],
             plan.settings.for_recipes(),
             run.run_id,
             run.started_at,

@@ -6,14 +6,14 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
-from paceline import __version__, lineage
-from paceline.cli.execute import Options, execute
-from paceline.errors import PacelineError
+from paceline import __version__
+from paceline.errors import PacelineError, UsageError
 
 _OPTIONS = [
     click.option(
@@ -76,7 +76,7 @@ def run_command(**arguments: Any) -> None:
 
     Example: paceline run --landing data/landing --warehouse data/warehouse
     """
-    _execute(tuple(lineage.JOBS), arguments)
+    _execute(None, arguments)
 
 
 @paceline.command("generate")
@@ -118,16 +118,36 @@ def status_command(
 
     Example: paceline status --warehouse data/warehouse
     """
+    _need_pyspark()
+    from paceline.cli.execute import Options
     from paceline.cli.status import show
 
     show(Options(warehouse=warehouse, catalog=catalog, conf=conf), as_json=as_json)
 
 
-def _execute(jobs: Sequence[str], arguments: dict[str, Any]) -> None:
+def _execute(jobs: Sequence[str] | None, arguments: dict[str, Any]) -> None:
+    """Runs some jobs, or all."""
+    _need_pyspark()
+    from paceline import lineage
+    from paceline.cli.execute import Options, execute
+
     arguments.pop("debug")
     for flag, variable in (("start", "START_TIME"), ("end", "END_TIME")):
         arguments[flag] = arguments[flag] or os.environ.get(variable)
-    execute(jobs, Options(**arguments), tell=click.echo)
+    execute(jobs or tuple(lineage.JOBS), Options(**arguments), tell=click.echo)
+
+
+def _need_pyspark() -> None:
+    """Help and generating work without PySpark; what runs needs it.
+
+    Raises:
+        UsageError: when it is not installed.
+    """
+    if find_spec("pyspark") is None:
+        raise UsageError(
+            "PySpark is not installed here: run `make setup` and activate .venv, or install "
+            "paceline[spark]."
+        )
 
 
 def job_command(job: str) -> click.Command:

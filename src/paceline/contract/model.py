@@ -90,6 +90,11 @@ class Contract:
         """The names of the columns, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def required_columns(self) -> list[str]:
+        """The columns that a published row always has."""
+        return [column.name for column in self.columns if column.required]
+
     def ddl(self) -> str:
         """The columns as in CREATE TABLE: type, NOT NULL where required, meaning and unit."""
         return ", ".join(

@@ -7,7 +7,6 @@ from pyspark.sql import DataFrame
 from paceline.table import EVERYTHING, Context, Frames, Scope, Table
 
 NAME = "bronze.athlete_settings"
-SOURCES = frozenset({"athlete_settings"})
 
 
 def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -> Scope:

@@ -7,7 +7,6 @@ from pyspark.sql import DataFrame
 from paceline.table import EVERYTHING, Context, Frames, Scope, Table
 
 NAME = "bronze.strava_activities"
-SOURCES = frozenset({"strava_api", "strava_export"})
 
 
 def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -> Scope:

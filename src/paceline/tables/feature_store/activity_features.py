@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import signature
 
 from pyspark.sql import Column, DataFrame, Window
@@ -19,6 +20,7 @@ SUB_ACTIVITY = strava_sub_activity.NAME
 SETTINGS = athlete_settings.NAME
 
 LONG_ELAPSED_S = 24 * 3600  # beyond it the recording was forgotten, and moving time is the truth
+HEARTRATE_BPM = (25.0, 240.0)  # outside it a split's heart rate was not measured
 LTHR_SHARE = 0.85  # of the heart-rate reserve, where the athlete's own is not known
 
 
@@ -44,18 +46,19 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     with_splits = with_settings.join(
         _usable_splits(scope.select(inputs[SUB_ACTIVITY])), ["athlete_id", "activity_id"], "left"
     )
-    known = _known(context.settings["default_threshold_pace_s_per_km"])
+    columns = _columns(context.settings["default_threshold_pace_s_per_km"])
     names = context.contracts[NAME].column_names
-    return with_splits.select(*(resolved(name, known).alias(name) for name in names))
+    return with_splits.select(*(_resolved(name, columns).alias(name) for name in names))
 
 
-def resolved(name: str, known: dict[str, Column]) -> Column:
-    """The column of a name: a known one, else its feature function over resolved parameters."""
-    if name not in known:
-        function = getattr(functions, name)
-        arguments = (resolved(parameter, known) for parameter in signature(function).parameters)
-        known[name] = function(*arguments)
-    return known[name]
+def _resolved(name: str, columns: Mapping[str, Column]) -> Column:
+    """A given column, or the feature function of that name over its resolved parameters."""
+    if name in columns:
+        return columns[name]
+    function = getattr(functions, name)
+    parameters = signature(function).parameters
+    column: Column = function(*(_resolved(parameter, columns) for parameter in parameters))
+    return column
 
 
 def _changed_periods(changed: DataFrame, settings: DataFrame) -> DataFrame:
@@ -89,61 +92,58 @@ def _usable_splits(sub_activity: DataFrame) -> DataFrame:
     usable = sub_activity.where(
         (F.col("kind") == "split") & (F.col("moving_time_s") > 0) & (distance_mm > 0)
     )
+    heartrate = F.col("average_heartrate_bpm")
     split = F.struct(
         F.col("sub_index"),
         F.col("moving_time_s").alias("t"),
         distance_mm.alias("d"),
-        F.col("average_heartrate_bpm").alias("hr"),
+        F.when(heartrate.between(*HEARTRATE_BPM), heartrate).alias("hr"),
     )
     in_order = F.array_sort(F.collect_list(split)).alias("splits")
     return usable.groupBy("athlete_id", "activity_id").agg(in_order)
 
 
-def _known(default_threshold_s: float) -> dict[str, Column]:
-    """The columns that are not plain feature functions, by name."""
-    columns = {
-        name: F.col(name)
-        for name in (
-            *("athlete_id", "activity_id", "local_day", "sport_family", "is_race", "distance_m"),
-            *("moving_time_s", "elapsed_time_s", "elevation_gain_m", "average_heartrate_bpm"),
-            *("hr_rest_bpm", "hr_max_bpm"),
-        )
-    }
+def _columns(default_threshold_s: float) -> dict[str, Column]:
+    """The columns that are not plain feature functions of others."""
+    columns = _inputs(default_threshold_s)
     is_run = F.col("sport_family") == "run"
-    is_female = F.coalesce(F.col("sex") == "F", F.lit(False))
-    threshold_s = F.coalesce(F.col("threshold_pace_s_per_km"), F.lit(float(default_threshold_s)))
-    until = F.when(F.col("elapsed_time_s") > LONG_ELAPSED_S, F.col("moving_time_s")).otherwise(
-        F.col("elapsed_time_s")
-    )
-    micros = F.unix_micros("start_date") + until * 1_000_000
-    columns |= {
-        "event_timestamp": F.timestamp_micros(micros),
-        "distance_km": F.col("distance_m") / 1000.0,
-        "duration_s": F.col("moving_time_s"),
-        "threshold_pace_min_km": threshold_s / 60.0,
-        "trimp_factor": F.when(is_female, 0.86).otherwise(0.64),
-        "trimp_exponent": F.when(is_female, 1.67).otherwise(1.92),
+    # Pace says what a run cost; for another sport it says nothing.
+    from_pace = F.when(is_run, _resolved("estimated_tss", columns))
+    with_threshold = columns | {"threshold_trimp": _threshold_trimp(columns)}
+    from_heartrate = _resolved("estimated_tss_from_heartrate", with_threshold)
+    method = F.when(from_pace.isNotNull(), "pace").when(from_heartrate.isNotNull(), "hr")
+    return columns | {
+        "intensity_factor": F.when(is_run, _resolved("intensity_factor", columns)),
+        "estimated_tss": F.coalesce(from_pace, from_heartrate),
+        "tss_method": method,
         "split_pace_cv": splits.split_pace_cv(F.col("splits")),
         "second_half_pace_ratio": splits.second_half_pace_ratio(F.col("splits")),
         "hr_drift_ratio": splits.hr_drift_ratio(F.col("splits")),
     }
-    columns["intensity_factor"] = F.when(is_run, resolved_function("intensity_factor", columns))
-    from_pace = F.when(is_run, resolved_function("estimated_tss", columns))
-    columns["threshold_trimp"] = _threshold_trimp(columns)
-    from_heartrate = resolved("estimated_tss_from_heartrate", columns)
-    columns["estimated_tss"] = F.coalesce(from_pace, from_heartrate)
-    columns["tss_method"] = F.when(from_pace.isNotNull(), "pace").when(
-        from_heartrate.isNotNull(), "hr"
+
+
+def _inputs(default_threshold_s: float) -> dict[str, Column]:
+    """What the feature functions take, by the names of their parameters."""
+    names = (
+        *("athlete_id", "activity_id", "local_day", "sport_family", "is_race", "distance_m"),
+        *("moving_time_s", "elapsed_time_s", "elevation_gain_m", "average_heartrate_bpm"),
+        *("hr_rest_bpm", "hr_max_bpm"),
     )
-    return columns
+    is_female = F.coalesce(F.col("sex") == "F", F.lit(False))
+    threshold_s = F.coalesce(F.col("threshold_pace_s_per_km"), F.lit(float(default_threshold_s)))
+    elapsed, moving = F.col("elapsed_time_s"), F.col("moving_time_s")
+    lasted = F.when(elapsed > LONG_ELAPSED_S, moving).otherwise(elapsed)
+    return {name: F.col(name) for name in names} | {
+        "event_timestamp": F.timestamp_micros(F.unix_micros("start_date") + lasted * 1_000_000),
+        "distance_km": F.col("distance_m") / 1000.0,
+        "duration_s": moving,
+        "threshold_pace_min_km": threshold_s / 60.0,
+        "trimp_factor": F.when(is_female, 0.86).otherwise(0.64),
+        "trimp_exponent": F.when(is_female, 1.67).otherwise(1.92),
+    }
 
 
-def resolved_function(name: str, known: dict[str, Column]) -> Column:
-    """The feature function of a name, before the recipe restricts it."""
-    return resolved(name, dict(known))
-
-
-def _threshold_trimp(columns: dict[str, Column]) -> functions.Value:
+def _threshold_trimp(columns: Mapping[str, Column]) -> functions.Value:
     """The training impulse of one hour at the athlete's lactate-threshold heart rate."""
     rest, maximum = F.col("hr_rest_bpm"), F.col("hr_max_bpm")
     lthr = F.coalesce(F.col("lthr_bpm"), rest + LTHR_SHARE * (maximum - rest))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -36,6 +35,8 @@ SPORT_FAMILIES = {
     "swim": "Swim",
     "ski": "AlpineSki BackcountrySki NordicSki RollerSki Snowboard",
 }
+# The region at the end of a label such as (GMT+01:00) Europe/Berlin.
+_REGION = r"([A-Za-z_+\-]+(/[A-Za-z0-9_+\-]+)+|\b(UTC|GMT))\s*$"
 RACE_WORKOUT_TYPES = (1, 11)  # a run's race, a ride's race
 
 
@@ -90,8 +91,7 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
     typed = placed.select(
         *(column.alias(name) for name, column in _columns().items()),
         *("op", "change_time_us", "source_path", "line_number", "payload"),
-        F.col("image.splits_metric").alias("splits_metric"),
-        F.col("image.laps").alias("laps"),
+        *(_array(name).alias(name) for name in ("splits_metric", "laps")),
         F.col("image").isNull().alias("is_unreadable"),
         *(versions.AGE, versions.IS_OPEN, "_subject"),
     )
@@ -99,21 +99,26 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
         contract.broken_rules("error")
     )
     judged_versions = typed.withColumn(table.REASONS, reasons)
-    return versions.with_validity(judged_versions, list(contract.key), context.policies[NAME])
+    return versions.with_validity(
+        judged_versions, contract.required_columns, context.policies[NAME]
+    )
 
 
 def with_image(bronze: DataFrame, settings: Mapping[str, Any]) -> DataFrame:
     """Adds `image`, a struct of IMAGE's text fields; NULL when the record is unreadable."""
     # A function in Python, and only for bulk exports: it is the one that bronze reads headers with.
-    export_image = partial(_export_image, localised=settings["export_headers"])
-    read_export = F.udf(export_image, StringType())
+    localised = settings["export_headers"]
+    read_export = F.udf(lambda payload: _export_image(payload, localised), StringType())
     is_export = F.col("source") == "strava_export"
     text = F.when(~F.col("is_base64") & ~is_export, F.col("payload"))
     export = read_export(F.when(~F.col("is_base64") & is_export, F.col("payload")))
     image = fields.json_struct(F.coalesce(text, export), IMAGE)
     parsed = bronze.withColumn("image", image)
-    # A record that is readable as a whole but has a field of another shape is not corrupt.
-    readable = F.col("image._corrupt_record").isNull() | F.col("image.id").isNotNull()
+    # A record that is readable as a whole but has a field of another shape is not corrupt; one of
+    # which the landing zone could not even take the id, though there is one, is.
+    has_id = F.coalesce(F.col("image.id").rlike(r"^\s*\d+\s*$"), F.lit(False))
+    is_whole = F.col("image._corrupt_record").isNull() | F.col("image.id").isNotNull()
+    readable = is_whole & ~(F.col("activity_id").isNull() & has_id)
     return parsed.withColumn("image", F.when(readable, F.col("image")))
 
 
@@ -162,12 +167,13 @@ def _columns() -> dict[str, Column]:
 def _local_start(settings: Mapping[str, Any]) -> Column:
     image, start_date = F.col("image"), F.col("_start")
     offset = fields.number(image["utc_offset"])
-    region = F.regexp_extract(image["timezone"], r"([A-Za-z_+\-]+(/[A-Za-z0-9_+\-]+)+)\s*$", 1)
+    region = F.regexp_extract(image["timezone"], _REGION, 1)
     return F.coalesce(
         fields.wall_clock(image["start_date_local"]),
         fields.shifted(start_date, offset),
         fields.in_zone(start_date, region),
         fields.in_zone(start_date, _home_zone(settings["athlete_timezone"])),
+        fields.utc_clock(start_date),
     )
 
 
@@ -179,6 +185,12 @@ def _home_zone(setting: str | Mapping[Any, str]) -> Column:
         if athlete != "default":
             zone = F.when(F.col("athlete_id") == int(athlete), F.lit(name)).otherwise(zone)
     return zone
+
+
+def _array(name: str) -> Column:
+    """The JSON text of an array; what is no array is as good as absent."""
+    text = F.col(f"image.{name}")
+    return F.when(text.startswith("["), text)
 
 
 def _family(sport: Column) -> Column:

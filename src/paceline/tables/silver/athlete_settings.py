@@ -28,7 +28,8 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     aged = versions.with_age(scope.select(inputs[BRONZE]), subject)
     image = fields.json_struct(F.when(~F.col("is_base64"), F.col("payload")), IMAGE)
     parsed = aged.withColumn("image", image)
-    sex = F.upper(F.substring(F.trim("image.sex"), 1, 1))
+    word = F.lower(F.trim("image.sex"))
+    sex = F.when(word.isin("f", "female"), "F").when(word.isin("m", "male"), "M")
     names = ("threshold_pace_s_per_km", "hr_max_bpm", "hr_rest_bpm", "lthr_bpm")
     typed = parsed.select(
         "athlete_id",
@@ -43,7 +44,7 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
         contract.broken_rules("error")
     )
     judged = versions.with_validity(
-        typed.withColumn(table.REASONS, reasons), list(contract.key), context.policies[NAME]
+        typed.withColumn(table.REASONS, reasons), contract.required_columns, context.policies[NAME]
     )
     fated = versions.with_fate(judged)
     return fated.select(*contract.column_names, table.FATE, table.REASONS, versions.record())

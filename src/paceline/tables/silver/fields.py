@@ -17,9 +17,8 @@ _MICROS_A_DAY = 86_400_000_000
 
 def json_struct(text: Column, fields: str) -> Column:
     """A JSON object as a struct of text fields, with `_corrupt_record` set when it is none."""
-    return F.from_json(
-        text, f"{fields}, _corrupt_record STRING", {"columnNameOfCorruptRecord": "_corrupt_record"}
-    )
+    options = {"columnNameOfCorruptRecord": "_corrupt_record", "allowSingleQuotes": "false"}
+    return F.from_json(text, f"{fields}, _corrupt_record STRING", options)
 
 
 def number(text: Column) -> Column:
@@ -69,7 +68,7 @@ def in_zone(moment: Column, zone: Column) -> Column:
     NULL when no such zone exists, so that one mistyped zone cannot stop a run.
     """
     exists = F.concat(F.lit("2000-01-01 00:00:00 "), zone).try_cast("timestamp").isNotNull()
-    known = F.when((exists & zone.contains("/")) | zone.isin("UTC"), zone)
+    known = F.when(exists & (zone != ""), zone)
     return F.convert_timezone(F.lit("UTC"), known, utc_clock(moment))
 
 

@@ -50,14 +50,14 @@ def with_age(records: DataFrame, subject: list[Column]) -> DataFrame:
     return aged.withColumn(IS_OPEN, is_open)
 
 
-def with_validity(versions: DataFrame, key: list[str], policy: str) -> DataFrame:
-    """Adds whether a version may be published; under ALWAYS only a NULL in the key forbids it."""
+def with_validity(versions: DataFrame, required: list[str], policy: str) -> DataFrame:
+    """Adds whether a version may be published; under ALWAYS only a missing column forbids it."""
     sound = F.size(table.REASONS) == 0
     if policy == "ALWAYS":
-        has_key = F.lit(True)
-        for name in key:
-            has_key = has_key & F.col(name).isNotNull()
-        sound = sound | (has_key & ~F.array_contains(table.REASONS, "unreadable"))
+        is_complete = ~F.array_contains(table.REASONS, "unreadable")
+        for name in required:
+            is_complete = is_complete & F.col(name).isNotNull()
+        sound = sound | is_complete
     return versions.withColumn(IS_VALID, F.col(IS_OPEN) & sound)
 
 
@@ -78,7 +78,7 @@ def with_fate(versions: DataFrame) -> DataFrame:
     fate = (
         F.when(F.col(IS_VALID) & (rank == best), table.CURRENT)
         .when(is_copy, table.DUPLICATE)
-        .when(F.col("op") == "d", table.DELETE)
+        .when(F.col("op") == "d", table.DELETION)
         .when(awaits_mending & F.array_contains(table.REASONS, "unreadable"), table.UNREADABLE)
         .when(awaits_mending, table.QUARANTINED)
         .otherwise(table.SUPERSEDED)

@@ -1,0 +1,217 @@
+"""A run, and what it holds on to for one table from CLAIM to SEAL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from paceline import ledger
+from paceline.changes import Changes, changes
+from paceline.contract import Contract
+from paceline.errors import PacelineError
+from paceline.ledger import Entry, State
+from paceline.table import Context, Table
+from paceline.warehouse import Position, Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Called before and after each step with (moment, step, table); tests fail a run here.
+Hook = Callable[[str, str, str], None]
+
+
+def no_hook(moment: str, step: str, name: str) -> None:
+    """Nothing happens around the steps, but in tests."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of a job: what every table of it shares.
+
+    Attributes:
+        run_id: unique, sortable by time.
+        job: Feature_Activity or Feature_Rolling.
+        warehouse: where the tables are.
+        context: what recipes may know.
+        state: what the ledger knew at the start.
+        started_at: the only reading of the clock that content may depend on.
+        code_version, git_commit: provenance.
+        hook: called around each step.
+        tell: called with a line for the user.
+        outcomes: by table, its row of the ledger, also of jobs that ran before in this process.
+        idle: rows of the ledger that are still to be written.
+    """
+
+    run_id: str
+    job: str
+    warehouse: Warehouse
+    context: Context
+    state: State
+    started_at: datetime
+    code_version: str
+    git_commit: str | None = None
+    hook: Hook = no_hook
+    tell: Callable[[str], None] = print
+    outcomes: dict[str, Entry] = field(default_factory=dict)
+    idle: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One attempt to bring one table up to date.
+
+    Attributes:
+        table: the recipe.
+        run: the run.
+        changes: pinned inputs and what is new in them.
+        entry: the row of the ledger, filled in on the way.
+        attempt: counts from 1; a later one starts over after somebody else has published.
+    """
+
+    table: Table
+    run: Run
+    changes: Changes
+    entry: Entry
+    attempt: int
+
+    @property
+    def contract(self) -> Contract:
+        """The promise of the table."""
+        return self.run.context.contracts[self.table.name]
+
+    @property
+    def policy(self) -> str:
+        """The policy in force."""
+        return self.run.context.policies[self.table.name]
+
+    @property
+    def staging(self) -> str:
+        """The staging table."""
+        return staging_name(self.table.name)
+
+    @property
+    def mark(self) -> str:
+        """Tells the staged rows of this attempt from all others."""
+        return f"{self.run.run_id}-{self.attempt}"
+
+    @property
+    def is_window(self) -> bool:
+        """Whether the run reprocesses a window instead of catching up."""
+        return self.run.context.window is not None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the table has never held a row: its first version is the one that created it."""
+        return self.changes.target.version == 0
+
+    def inputs(self) -> dict[str, DataFrame]:
+        """The inputs at their pinned versions."""
+        return {name: self.run.warehouse.at(pin) for name, pin in self.changes.pins.items()}
+
+    def own(self) -> DataFrame:
+        """The table at its pinned version."""
+        return self.run.warehouse.at(self.changes.target)
+
+
+def staging_name(table_name: str) -> str:
+    """The staging table of a table."""
+    return f"ops.staging_{table_name.replace('.', '_')}"
+
+
+def fingerprint(table: Table, context: Context) -> str:
+    """Digest of everything besides the inputs that can change a row of the table."""
+    names = (table.name, *table.inputs)
+    parts = [
+        *(context.contracts[name].fingerprint_text() for name in names),
+        *(context.policies[name] for name in names),
+        str(table.recipe_version),
+        repr(sorted(context.settings.items())),
+    ]
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def claim(table: Table, run: Run, attempt: int) -> Claim:
+    """Pins the inputs of a table and says what has changed in them.
+
+    Raises:
+        PacelineError: when an input has been lost, so that following it would empty the table.
+    """
+    sealed = run.state.sealed.get(table.name)
+    found = changes(
+        table,
+        sealed,
+        fingerprint(table, run.context),
+        run.warehouse,
+        is_window=run.context.window is not None,
+    )
+    for name, pin in found.pins.items():
+        before = sealed.cursor.get(name) if sealed else None
+        if before and before.version > 0 and pin.version == 0 and pin.table_id != before.table_id:
+            raise PacelineError(
+                f"{name} has been lost: it is new and empty, but {table.name} has been published "
+                f"from it. Put its files back, or remove {table.name} too if it may go."
+            )
+    entry = new_entry(table, run)
+    entry.input_versions = list(found.pins.values())
+    return Claim(table, run, found, entry, attempt)
+
+
+def new_entry(table: Table, run: Run) -> Entry:
+    """The row of the ledger for a table, as it starts."""
+    context = run.context
+    window = context.window
+    return Entry(
+        run_id=run.run_id,
+        job=run.job,
+        table_name=table.name,
+        window_start=window.start if window else None,
+        window_end=window.end if window else None,
+        horizon=context.horizon if table.has_horizon else None,
+        code_version=run.code_version,
+        contract_version=context.contracts[table.name].version,
+        fingerprint=fingerprint(table, context),
+        git_commit=run.git_commit,
+        started_at=datetime.now(UTC),
+    )
+
+
+def settle(claimed: Claim, status: str, version: int) -> None:
+    """Fills in the sealed row: cursor and version of the table."""
+    entry, run = claimed.entry, claimed.run
+    sealed = run.state.sealed.get(claimed.table.name)
+    entry.status = status
+    entry.cursor = _cursor(claimed)
+    entry.target_id, entry.target_version = claimed.changes.target.table_id, version
+    if claimed.is_window:
+        # Only a catch-up has looked at all rows under these rules.
+        entry.fingerprint = sealed.fingerprint if sealed else None
+    entry.finished_at = datetime.now(UTC)
+    run.outcomes[claimed.table.name] = entry
+
+
+def skip(table: Table, run: Run, reason: str) -> Entry:
+    """Notes that a table was left as it is, because an input of it could not be published."""
+    entry = new_entry(table, run)
+    entry.status, entry.message, entry.finished_at = ledger.SKIPPED, reason, datetime.now(UTC)
+    run.idle.append(entry)
+    run.outcomes[table.name] = entry
+    return entry
+
+
+def _cursor(claimed: Claim) -> list[Position]:
+    """Where the next run goes on: the pins, but in a window run not for what it restricted.
+
+    When all rows should have been compared and a window kept that from happening, the restricted
+    inputs have no cursor any more, and the next catch-up compares all rows.
+    """
+    pins = dict(claimed.changes.pins)
+    if claimed.is_window:
+        sealed = claimed.run.state.sealed.get(claimed.table.name)
+        for name in claimed.table.windowed_inputs:
+            del pins[name]
+            if sealed is not None and name in sealed.cursor and not claimed.changes.everything:
+                pins[name] = sealed.cursor[name]
+    return list(pins.values())

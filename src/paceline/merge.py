@@ -1,0 +1,118 @@
+"""QUARANTINE and PUBLISH: from the staged version into the tables, one commit each."""
+
+from __future__ import annotations
+
+from paceline import ledger, table
+from paceline.audit import Judgement
+from paceline.claim import Claim
+from paceline.diff import (
+    BROKEN_VALUES,
+    INSERT,
+    OP,
+    REFUSE,
+    REJECT_KEY,
+    REMOVE,
+    REPLACES,
+    RESOLVE,
+    ROW_OPS,
+    RUN_ID,
+    UPDATE,
+)
+from paceline.errors import PacelineError
+from paceline.warehouse import literal
+
+
+class StaleError(PacelineError):
+    """Somebody else has published in between: the run has to claim again."""
+
+
+def staged_rows(claimed: Claim, version: int, ops: tuple[str, ...]) -> str:
+    """SQL for the rows of this attempt in a committed version of the staging table."""
+    wanted = ", ".join(literal(op) for op in ops)
+    return (
+        f"SELECT * FROM {claimed.run.warehouse.identifier(claimed.staging)} "
+        f"VERSION AS OF {version} WHERE {RUN_ID} = {literal(claimed.mark)} AND {OP} IN ({wanted})"
+    )
+
+
+def quarantine(claimed: Claim, version: int) -> None:
+    """Adds the refused records, and resolves those that are no longer refused."""
+    run, contract = claimed.run, claimed.contract
+    now, run_id, name = literal(run.started_at), literal(run.run_id), literal(contract.name)
+    run.warehouse.spark.sql(
+        f"""
+        MERGE INTO {run.warehouse.identifier(ledger.QUARANTINE)} t
+        USING (
+            SELECT *, to_json(struct({", ".join(contract.key)})) AS _key
+            FROM ({staged_rows(claimed, version, (REFUSE, RESOLVE))})
+        ) s
+        ON t.table_name = {name} AND t.reject_key = s.{REJECT_KEY}
+            AND t.key = s._key AND t.resolved_by IS NULL
+        WHEN MATCHED AND s.{OP} = '{RESOLVE}' THEN UPDATE SET
+            resolved_by = {run_id}, last_seen = {now}
+        WHEN NOT MATCHED AND s.{OP} = '{REFUSE}' THEN INSERT (
+            table_name, reject_key, key, source_path, line_number, payload, reasons, broken_values,
+            run_id, contract_version, first_seen, last_seen, resolved_by
+        ) VALUES (
+            {name}, s.{REJECT_KEY}, s._key, s.{table.RECORD}.source_path,
+            s.{table.RECORD}.line_number, s.{table.RECORD}.payload, s.{table.REASONS},
+            s.{BROKEN_VALUES}, {run_id}, {literal(contract.version)}, {now}, {now}, NULL
+        )
+        """
+    )
+
+
+def merge(claimed: Claim, version: int, judgement: Judgement) -> int:
+    """Publishes the staged rows in one commit; returns the version that the table has then.
+
+    A row is updated or deleted only while it still is what the staged row says it replaces.
+
+    Raises:
+        StaleError: when a staged row could not be brought into its intended state.
+    """
+    warehouse, contract = claimed.run.warehouse, claimed.contract
+    target = warehouse.identifier(contract.name)
+    source = staged_rows(claimed, version, ROW_OPS)
+    columns = ", ".join(contract.column_names)
+    # A foreign commit in between makes the real version a later one; the next run notices.
+    published = claimed.changes.target.version + 1
+    if claimed.is_first:
+        warehouse.spark.sql(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({source})")
+        return published
+    (done,) = warehouse.spark.sql(
+        f"""
+        MERGE INTO {target} t USING ({source}) s ON {_match(claimed, judgement)}
+        {"" if contract.append_only else _changes(claimed)}
+        WHEN NOT MATCHED AND s.{OP} = '{INSERT}' THEN INSERT ({columns})
+            VALUES ({", ".join(f"s.{name}" for name in contract.column_names)})
+        """
+    ).collect()
+    wanted = sum(judgement.counts[op] for op in ROW_OPS)
+    # An append-only row that is there already is as it should be: its key is its content.
+    if done["num_affected_rows"] != wanted and not contract.append_only:
+        raise StaleError(
+            f"{contract.name} was written by another run in between "
+            f"({done['num_affected_rows']} of {wanted} rows were as they had been read): "
+            "run again when the other run has ended."
+        )
+    return published if done["num_affected_rows"] else claimed.changes.target.version
+
+
+def _match(claimed: Claim, judgement: Judgement) -> str:
+    keys = [f"t.{name} = s.{name}" for name in claimed.contract.key]
+    # Literal bounds let Delta skip the files that cannot hold any of the keys.
+    bounds = [
+        f"t.{name} BETWEEN {literal(least)} AND {literal(greatest)}"
+        for name, (least, greatest) in judgement.bounds.items()
+    ]
+    return " AND ".join(keys + bounds)
+
+
+def _changes(claimed: Claim) -> str:
+    contract = claimed.contract
+    others = [name for name in contract.column_names if name not in contract.key]
+    still = " AND ".join(f"t.{name} <=> s.{REPLACES}.{name}" for name in others)
+    return f"""
+        WHEN MATCHED AND s.{OP} = '{REMOVE}' AND {still} THEN DELETE
+        WHEN MATCHED AND s.{OP} = '{UPDATE}' AND {still} THEN UPDATE SET
+            {", ".join(f"t.{name} = s.{name}" for name in others)}"""

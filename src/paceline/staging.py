@@ -1,0 +1,135 @@
+"""STAGE: writes the rows that differ, and counts what has been compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from paceline import diff, ledger, table
+from paceline.changes import feeds
+from paceline.claim import Claim
+from paceline.errors import PacelineError
+from paceline.table import EVERYTHING, Scope
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+class Arrivals(Protocol):
+    """The deliveries of the landing zone for one bronze table."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no new delivery."""
+
+    def read_all_again(self) -> None:
+        """Forgets what has been delivered before: the table may not hold it any more."""
+
+    def frames(self) -> Iterator[DataFrame]:
+        """The records, in frames that fit into memory."""
+
+    def read(self) -> int:
+        """How many records the frames held, once they are consumed."""
+
+    def remember(self) -> None:
+        """Notes the deliveries, so that they are not opened again."""
+
+
+def stage(claimed: Claim, arrivals: Arrivals | None) -> int | None:
+    """Writes the rows that differ; returns the version of the staging table, None without any.
+
+    Raises:
+        PacelineError: when the records do not add up to what has been read.
+    """
+    frames: Iterator[DataFrame]
+    if arrivals is not None:
+        scope = EVERYTHING
+        frames = (_arrived(claimed, frame) for frame in arrivals.frames())
+    else:
+        scope = _scope(claimed)
+        frames = iter([_compared(claimed, scope)])
+    counts: Counter[str] = Counter()
+    for frame in frames:
+        counts.update(_written(claimed, frame))
+    _count(claimed, counts, scope, arrivals)
+    return claimed.run.warehouse.version_written_by(claimed.staging, claimed.mark)
+
+
+def _scope(claimed: Claim) -> Scope:
+    """The part of the table that can differ; a window restricts even a comparison of all rows."""
+    entry, found = claimed.entry, claimed.changes
+    is_restricted = claimed.is_window and set(claimed.table.inputs) == set(
+        claimed.table.windowed_inputs
+    )
+    if found.everything is not None and not is_restricted:
+        entry.scope = found.everything
+        claimed.run.tell(f"{claimed.table.name}: comparing all rows, {found.everything}")
+        return EVERYTHING
+    changed = feeds(found, claimed.run.warehouse)
+    return claimed.table.touched(changed, claimed.inputs(), claimed.own(), claimed.run.context)
+
+
+def _compared(claimed: Claim, scope: Scope) -> DataFrame:
+    """What the recipe wants in the scope against what is published and refused there."""
+    contract = claimed.contract
+    rows = claimed.table.rows(scope, claimed.inputs(), claimed.own(), claimed.run.context)
+    published = None if claimed.is_first else scope.select(claimed.own())
+    refused = None
+    if claimed.policy != "STRICT":
+        # Under STRICT what has been set aside before is not forgiven: the audit has to see it.
+        quarantine = claimed.run.warehouse.table(ledger.QUARANTINE)
+        refused = diff.open_rejects(quarantine, scope, contract)
+    wanted = diff.judged(rows, contract, claimed.policy)
+    return diff.difference(wanted, published, refused, contract, claimed.policy)
+
+
+def _arrived(claimed: Claim, frame: DataFrame) -> DataFrame:
+    """Records of new deliveries; after a lost seal, without those that are there already."""
+    contract = claimed.contract
+    rows = claimed.table.rows(EVERYTHING, {"landing": frame}, claimed.own(), claimed.run.context)
+    if claimed.changes.everything is not None and not claimed.is_first:
+        rows = rows.join(claimed.own().select(*contract.key), [*contract.key], "left_anti")
+        rows = rows.select(*contract.column_names)
+    wanted = diff.judged(rows, contract, claimed.policy)
+    return diff.difference(wanted, None, None, contract, claimed.policy)
+
+
+def _written(claimed: Claim, differences: DataFrame) -> dict[str, int]:
+    """Appends the differing rows to staging; returns all compared rows, by operation and fate."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    observed = Observation()
+    tallies = [F.count_if(F.col(diff.OP) == op).alias(op) for op in diff.OPS]
+    tallies += [F.count_if(F.col(table.FATE) == fate).alias(fate) for fate in table.FATES]
+    # Adaptive execution drops the observation of an empty plan, and nobody would ever answer: one
+    # row that is neither counted nor staged keeps the plan from being empty.
+    one = claimed.run.warehouse.spark.range(1).select(F.lit("none").alias(diff.OP))
+    watched = differences.unionByName(one, allowMissingColumns=True).observe(observed, *tallies)
+    rows = diff.staged(watched, claimed.contract, claimed.mark)
+    rows.write.format("delta").mode("append").option("userMetadata", claimed.mark).saveAsTable(
+        claimed.run.warehouse.identifier(claimed.staging)
+    )
+    return dict(observed.get)
+
+
+def _count(claimed: Claim, counts: Counter[str], scope: Scope, arrivals: Arrivals | None) -> None:
+    entry = claimed.entry
+    entry.rows_unchanged = counts[diff.UNCHANGED]
+    entry.rows_quarantined = counts[diff.REFUSE] + counts[diff.STILL_REFUSED]
+    entry.fates = {fate: counts[fate] for fate in table.FATES}
+    entry.rows_read = found = sum(entry.fates.values())
+    entry.rows_superseded = sum(counts[fate] for fate in table.REPLACED_FATES)
+    expected = found
+    if arrivals is not None and claimed.changes.everything is None:
+        expected = arrivals.read()
+    elif claimed.table.judges_records:
+        (source,) = claimed.table.inputs
+        expected = scope.select(claimed.inputs()[source]).count()
+    if found != expected:
+        raise PacelineError(
+            f"The records of {claimed.table.name} do not add up ({expected} were read, {found} "
+            f"are accounted for: {entry.fates}): nothing was published; run again with --debug "
+            "and report it."
+        )

@@ -1,0 +1,241 @@
+"""The steps of the machine on its smallest chain: athlete settings from landing to silver.
+
+One story, told once; each test looks at one of its chapters.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from paceline import ledger, lineage
+from paceline.errors import PacelineError, RejectedError
+from paceline.ledger import Entry
+from paceline.publish import STEPS
+from paceline.tables.bronze import athlete_settings as bronze
+from paceline.tables.silver import athlete_settings as silver
+from tests.pipeline.warehouse import NOW, changed, content, run, versions
+
+JOB = (lineage.FEATURE_ACTIVITY,)
+STAGING = "ops.staging_silver_athlete_settings"
+
+
+def settings(athlete: int, valid_from: str, **values: Any) -> dict[str, Any]:
+    return {"athlete_id": athlete, "valid_from": valid_from, **values}
+
+
+GOOD = settings(1, "2026-01-01", threshold_pace_s_per_km=270, hr_max_bpm=190, hr_rest_bpm=50)
+FASTER = GOOD | {"threshold_pace_s_per_km": 260}
+# A maximum below rest breaks two rules and is sent again later, mended.
+BROKEN = settings(2, "2026-01-01", hr_max_bpm=40, hr_rest_bpm=50)
+MENDED = BROKEN | {"hr_max_bpm": 180}
+
+
+@dataclass
+class Chapter:
+    """One run: what it returned or raised, which steps it took, and what it committed."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    error: Exception | None = None
+    steps: list[tuple[str, str, str]] = field(default_factory=list)
+    commits: dict[str, int] = field(default_factory=dict)
+    silver: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+@dataclass
+class Story:
+    """A warehouse over time."""
+
+    spark: SparkSession
+    root: Path
+    day: int = 0
+
+    @property
+    def landing(self) -> Path:
+        return self.root / "landing"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse"
+
+    def deliver(self, name: str, *records: Any) -> None:
+        path = self.landing / "athlete_settings" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = (record if isinstance(record, str) else json.dumps(record) for record in records)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def chapter(self, fail: tuple[str, str] | None = None, **options: Any) -> Chapter:
+        """Runs the job; with `fail`, dies at that moment of that step of silver."""
+        told = Chapter()
+
+        def hook(moment: str, step: str, name: str) -> None:
+            told.steps.append((moment, step, name))
+            if fail == (moment, step) and name == silver.NAME:
+                raise KeyboardInterrupt
+
+        before = versions(self.warehouse)
+        self.day += 1
+        try:
+            told.entries = run(
+                self.spark,
+                self.landing,
+                self.warehouse,
+                jobs=JOB,
+                now=NOW + timedelta(hours=self.day),
+                hook=hook,
+                **options,
+            )
+        except (PacelineError, KeyboardInterrupt) as error:
+            told.error = error if isinstance(error, PacelineError) else None
+        told.commits = changed(before, versions(self.warehouse))
+        told.silver = content(self.spark, self.warehouse, silver.NAME)
+        return told
+
+    def ledger(self) -> list[dict[str, Any]]:
+        frame = self.spark.read.format("delta").load(str(self.warehouse / "ops" / "ledger"))
+        return [row.asDict() for row in frame.orderBy("started_at").collect()]
+
+    def quarantine(self) -> list[dict[str, Any]]:
+        frame = self.spark.read.format("delta").load(str(self.warehouse / "ops" / "quarantine"))
+        return [row.asDict() for row in frame.orderBy("first_seen").collect()]
+
+
+@pytest.fixture(scope="module")
+def story(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
+    patch = pytest.MonkeyPatch()
+    patch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
+    tale = Story(spark, tmp_path_factory.mktemp("machine"))
+    told: dict[str, Any] = {"tale": tale}
+    tale.deliver("a_2026-06-01T06-00-00.jsonl", GOOD, BROKEN, "{not json", "", GOOD)
+    told["rejected"] = tale.chapter(policy="STRICT")
+    told["first"] = tale.chapter()
+    told["quarantined"] = tale.quarantine()
+    told["again"] = tale.chapter()
+    tale.deliver("b_2026-06-02T06-00-00.jsonl", FASTER, MENDED)
+    told["died before publish"] = tale.chapter(fail=("before", "publish"))
+    told["died before seal"] = tale.chapter(fail=("before", "seal"))
+    told["healed"] = tale.chapter()
+    told["mended"] = tale.quarantine()
+    shutil.rmtree(tale.warehouse / "silver" / "athlete_settings")
+    told["dropped"] = tale.chapter()
+    told["ledger"] = tale.ledger()
+    yield told
+    patch.undo()
+
+
+def silver_row(record: dict[str, Any]) -> tuple[Any, ...]:
+    """What silver should hold for a record, by the columns of its table."""
+    from datetime import date
+
+    numbers = ("threshold_pace_s_per_km", "hr_max_bpm", "hr_rest_bpm", "lthr_bpm")
+    values = (None if record.get(n) is None else float(record[n]) for n in numbers)
+    return (record["athlete_id"], date.fromisoformat(record["valid_from"]), *values, None)
+
+
+def test_strict_publishes_nothing_of_a_batch_with_a_broken_row(story):
+    chapter = story["rejected"]
+    assert isinstance(chapter.error, RejectedError)
+    assert "hr_rest_below_max was broken by 1 rows, allowed are 0" in str(chapter.error)
+    assert "SELECT * FROM delta.`" in str(chapter.error)
+    assert chapter.silver == []
+    assert chapter.commits[silver.NAME] == 1  # its creation
+
+
+def test_the_steps_come_in_their_order_with_a_hook_around_each(story):
+    of_silver = [(m, s) for m, s, name in story["first"].steps if name == silver.NAME]
+    assert of_silver == [(moment, step) for step in STEPS for moment in ("before", "after")]
+
+
+def test_a_rejected_batch_is_published_once_the_policy_lets_it(story):
+    assert story["first"].silver == [silver_row(GOOD)]
+    assert story["first"].entries[bronze.NAME].status == ledger.UNCHANGED
+
+
+def test_every_record_has_exactly_one_fate(story):
+    # Five lines: one blank, one good, its copy, one broken, one unreadable.
+    entry = story["first"].entries[silver.NAME]
+    assert entry.rows_read == 4
+    assert {fate: count for fate, count in entry.fates.items() if count} == {
+        "current": 1,
+        "duplicate": 1,
+        "quarantined": 1,
+        "unreadable": 1,
+    }
+
+
+def test_the_quarantine_keeps_reasons_values_and_the_way_back(story):
+    broken, unreadable = sorted(story["quarantined"], key=lambda row: row["reasons"])
+    assert unreadable["reasons"] == ["unreadable"]
+    assert unreadable["payload"] == "{not json"
+    assert broken["reasons"] == ["hr_rest_below_max"]
+    assert broken["broken_values"]["hr_max_bpm"] == "40.0"
+    assert (broken["source_path"], broken["line_number"]) == (
+        "athlete_settings/a_2026-06-01T06-00-00.jsonl",
+        2,
+    )
+    assert json.loads(broken["key"]) == {"athlete_id": 2, "valid_from": "2026-01-01"}
+    assert json.loads(broken["payload"]) == BROKEN
+
+
+def test_a_catch_up_without_changes_commits_once_to_ops_and_nowhere_else(story):
+    assert story["again"].commits == {"ops.ledger": 1}
+    assert {entry.status for entry in story["again"].entries.values()} == {ledger.UNCHANGED}
+
+
+def test_a_run_that_dies_before_publish_has_published_nothing(story):
+    chapter = story["died before publish"]
+    assert chapter.silver == [silver_row(GOOD)]
+    assert silver.NAME not in chapter.commits
+
+
+def test_the_run_after_a_crash_starts_over_and_publishes(story):
+    # It dies in its turn, after the commit and before it could say so.
+    chapter = story["died before seal"]
+    assert chapter.silver == sorted([silver_row(FASTER), silver_row(MENDED)], key=repr)
+    assert chapter.commits[silver.NAME] == 1
+
+
+def test_the_run_after_a_lost_seal_finds_nothing_left_to_differ(story):
+    chapter = story["healed"]
+    assert silver.NAME not in chapter.commits
+    assert STAGING not in chapter.commits
+    assert chapter.entries[silver.NAME].status == ledger.UNCHANGED
+    assert (
+        chapter.entries[silver.NAME].scope == "the table has been written since the last sealed run"
+    )
+
+
+def test_crashed_runs_are_abandoned(story):
+    statuses = [row["status"] for row in story["ledger"] if row["table_name"] == silver.NAME]
+    assert statuses == [
+        ledger.REJECTED,
+        ledger.PUBLISHED,
+        ledger.UNCHANGED,
+        ledger.ABANDONED,
+        ledger.ABANDONED,
+        ledger.UNCHANGED,
+        ledger.PUBLISHED,
+    ]
+
+
+def test_a_record_leaves_the_quarantine_when_a_better_one_comes(story):
+    still_open = [row["reasons"] for row in story["mended"] if row["resolved_by"] is None]
+    resolved = [json.loads(r["payload"]) for r in story["mended"] if r["resolved_by"] is not None]
+    assert still_open == [["unreadable"]]
+    assert resolved == [BROKEN]
+
+
+def test_a_dropped_table_is_rebuilt_with_the_same_rows(story):
+    chapter = story["dropped"]
+    assert chapter.entries[silver.NAME].scope == "the table has been recreated"
+    assert chapter.silver == story["healed"].silver

@@ -1,0 +1,58 @@
+"""What the tests of whole runs share: running jobs at a fixed time, and reading what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from paceline import lineage
+from paceline.cli.execute import Options, execute
+from paceline.ledger import Entry
+
+NOW = datetime(2026, 7, 1, 6, tzinfo=UTC)
+BOTH = tuple(lineage.JOBS)
+
+
+def run(
+    spark: SparkSession,
+    landing: Path,
+    warehouse: Path,
+    *,
+    jobs: tuple[str, ...] = BOTH,
+    now: datetime = NOW,
+    hook: Callable[[str, str, str], None] = lambda moment, step, name: None,
+    **options: Any,
+) -> dict[str, Entry]:
+    """Runs jobs in the test session; returns the rows of the ledger by table."""
+    asked = Options(landing=str(landing), warehouse=str(warehouse), **options)
+    entries = execute(jobs, asked, tell=lambda line: None, hook=hook, spark=spark, now=now)
+    return {entry.table_name: entry for entry in entries}
+
+
+def versions(warehouse: Path) -> dict[str, int]:
+    """By table, the newest version in its log, read from the file names."""
+    return {
+        f"{log.parents[1].name}.{log.parent.name}": max(
+            int(commit.stem) for commit in log.glob("*.json")
+        )
+        for log in warehouse.glob("*/*/_delta_log")
+    }
+
+
+def changed(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    """By table, the number of commits between two looks at the versions; none is left out."""
+    return {
+        name: version - before.get(name, -1)
+        for name, version in after.items()
+        if version != before.get(name, -1)
+    }
+
+
+def content(spark: SparkSession, warehouse: Path, table: str) -> list[tuple[Any, ...]]:
+    """All rows of a table, in an order of their own."""
+    frame = spark.read.format("delta").load(str(warehouse.joinpath(*table.split("."))))
+    return sorted((tuple(row) for row in frame.collect()), key=repr)
