@@ -1,6 +1,8 @@
 # `make` lists the targets. Only make, Python 3.11 or 3.12 and Java 17 or 21 have to be there.
 
 active := . .venv/bin/activate &&
+# Two sessions side by side: most of a small run is one thread of the driver. A module keeps to one.
+parallel := -n 2 --dist loadscope
 
 .PHONY: help setup demo test test-fast lint format clean
 
@@ -14,10 +16,10 @@ demo: setup ## Generate 40 athletes and two years of activities, and run both jo
 	@$(active) scripts/demo.sh
 
 test: lint ## Run everything that has to pass: lint, and all tests
-	$(active) pytest
+	$(active) pytest $(parallel)
 
 test-fast: setup ## Run the quick tests only
-	$(active) pytest -m "not slow and not real"
+	$(active) pytest $(parallel) -m "not slow and not real"
 
 lint: setup ## Check style, formatting, types and who imports whom
 	$(active) ruff check

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from paceline.warehouse import Position, Warehouse
+from paceline.warehouse import NO_STATISTICS, Position, Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
@@ -143,10 +143,10 @@ class State:
 def create(warehouse: Warehouse) -> None:
     """Makes the tables of ops known, creating what is missing."""
     by_run = ("run_id", "table_name")
-    warehouse.create(LEDGER, LEDGER_DDL, {}, partitioned_by=by_run)
-    warehouse.create(VERDICTS, VERDICTS_DDL, {})
+    warehouse.create(LEDGER, LEDGER_DDL, NO_STATISTICS, partitioned_by=by_run)
+    warehouse.create(VERDICTS, VERDICTS_DDL, NO_STATISTICS)
     warehouse.create(QUARANTINE, QUARANTINE_DDL, {"delta.enableDeletionVectors": "true"})
-    warehouse.create(DELIVERIES, DELIVERIES_DDL, {})
+    warehouse.create(DELIVERIES, DELIVERIES_DDL, NO_STATISTICS)
 
 
 def state(warehouse: Warehouse) -> State:

@@ -30,7 +30,7 @@ from paceline.ledger import Entry
 from paceline.merge import StaleError, merge, quarantine, staged_rows
 from paceline.staging import Arrivals, stage
 from paceline.table import Table
-from paceline.warehouse import APPEND_ONLY, CHANGE_FEED, Warehouse
+from paceline.warehouse import APPEND_ONLY, CHANGE_FEED, NO_STATISTICS, Warehouse
 
 STEPS = ("claim", "stage", "audit", "record", "quarantine", "publish", "seal")
 MAX_ATTEMPTS = 3
@@ -39,10 +39,11 @@ MAX_ATTEMPTS = 3
 def create(warehouse: Warehouse, contract: Contract) -> None:
     """Makes a table and its staging table known, creating what is missing."""
     properties = APPEND_ONLY if contract.append_only else CHANGE_FEED
-    warehouse.create(contract.name, contract.ddl(), properties)
-    warehouse.create(
-        staging_name(contract.name), staging_ddl(contract), {}, partitioned_by=(RUN_ID,)
-    )
+    # Files are skipped by their keys; statistics of the other columns would only cost.
+    skipping = {"delta.dataSkippingStatsColumns": ",".join(contract.key)}
+    warehouse.create(contract.name, contract.ddl(), properties | skipping)
+    staging = staging_name(contract.name)
+    warehouse.create(staging, staging_ddl(contract), NO_STATISTICS, partitioned_by=(RUN_ID,))
 
 
 def publish(recipe: Table, run: Run, arrivals: Arrivals | None = None) -> Entry:

@@ -24,6 +24,8 @@ CHANGE_FEED = {
     "delta.enableDeletionVectors": "true",
 }
 APPEND_ONLY = {"delta.enableChangeDataFeed": "true", "delta.appendOnly": "true"}
+# For tables that are read by partition or as a whole.
+NO_STATISTICS = {"delta.dataSkippingNumIndexedCols": "0"}
 
 # Operations that move files but not rows.
 MAINTENANCE = (

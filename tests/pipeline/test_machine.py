@@ -17,15 +17,19 @@ import pytest
 from pyspark.sql import SparkSession
 
 from paceline import ledger, lineage
-from paceline.errors import PacelineError, RejectedError
+from paceline.errors import PacelineError, RejectedError, UsageError
 from paceline.ledger import Entry
 from paceline.publish import STEPS
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
+from paceline.warehouse import LAYOUT_PROPERTY
 from tests.pipeline.warehouse import NOW, changed, content, run, versions
 
 JOB = (lineage.FEATURE_ACTIVITY,)
 STAGING = "ops.staging_silver_athlete_settings"
+
+
+pytestmark = pytest.mark.slow
 
 
 def settings(athlete: int, valid_from: str, **values: Any) -> dict[str, Any]:
@@ -99,6 +103,12 @@ class Story:
         told.silver = content(self.spark, self.warehouse, silver.NAME)
         return told
 
+    def newer_release(self) -> Chapter:
+        """The warehouse has been written by a release that knows another layout."""
+        path = self.warehouse / "ops" / "ledger"
+        self.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{LAYOUT_PROPERTY}' = '99')")
+        return self.chapter()
+
     def ledger(self) -> list[dict[str, Any]]:
         frame = self.spark.read.format("delta").load(str(self.warehouse / "ops" / "ledger"))
         return [row.asDict() for row in frame.orderBy("started_at").collect()]
@@ -129,6 +139,7 @@ def story(
     shutil.rmtree(tale.warehouse / "silver" / "athlete_settings")
     told["dropped"] = tale.chapter()
     told["ledger"] = tale.ledger()
+    told["newer"] = tale.newer_release()
     yield told
     patch.undo()
 
@@ -239,3 +250,10 @@ def test_a_dropped_table_is_rebuilt_with_the_same_rows(story):
     chapter = story["dropped"]
     assert chapter.entries[silver.NAME].scope == "the table has been recreated"
     assert chapter.silver == story["healed"].silver
+
+
+def test_a_warehouse_of_a_newer_release_is_refused(story):
+    chapter = story["newer"]
+    assert isinstance(chapter.error, UsageError)
+    assert "was written by a newer paceline (layout 99, this release knows 1)" in str(chapter.error)
+    assert chapter.commits == {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -16,6 +18,7 @@ from paceline.run import conf_directory, load_settings, session
 from paceline.tables.feature_store import athlete_rolling_features
 from paceline.warehouse import Warehouse
 
+PIPED_WIDTH = 110
 ROLLING_COLUMNS = ("athlete_id", "as_of_date", "tss_1d", "ctl_ewma_42d", "atl_ewma_7d", "tsb_ewma")
 
 
@@ -97,10 +100,11 @@ def _last_days(warehouse: Warehouse, athletes: int = 2, days: int = 3) -> list[d
 
 
 def _print(found: dict[str, list[dict[str, Any]]]) -> None:
-    console = Console()
-    tables = Grid(title="Published", title_justify="left")
-    for heading in ("table", "last run", "verdict", "version"):
-        tables.add_column(heading)
+    # Where nobody looks at a terminal, the lines may be as long as they are.
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    tables = _grid("Published")
+    for heading in ("table", "last run", "verdict"):
+        tables.add_column(heading, no_wrap=True)
     for heading in ("inserted", "updated", "deleted", "took"):
         tables.add_column(heading, justify="right")
     for row in found["tables"]:
@@ -108,20 +112,20 @@ def _print(found: dict[str, list[dict[str, Any]]]) -> None:
         tables.add_row(
             *(
                 str(row[name] if row[name] is not None else "")
-                for name in ("table_name", "last_status", "verdict", "version")
+                for name in ("table_name", "last_status", "verdict")
             ),
             *(f"{row[name] or 0:,}" for name in ("inserted", "updated", "deleted")),
             "" if took is None else f"{took / 1000:.1f} s",
         )
     console.print(tables)
-    refused = Grid(title="Quarantined, waiting for a better record or rule", title_justify="left")
-    refused.add_column("table")
-    refused.add_column("broken rules", overflow="fold")
+    refused = _grid("Quarantined, waiting for a better record or rule")
+    refused.add_column("table", no_wrap=True)
     refused.add_column("records", justify="right")
+    refused.add_column("broken rules", overflow="fold")
     refused.add_column("for example", overflow="fold")
     for row in found["quarantine"]:
         refused.add_row(
-            row["table_name"], row["reasons"], f"{row['records']:,}", row["example"] or ""
+            row["table_name"], f"{row['records']:,}", row["reasons"], row["example"] or ""
         )
     console.print(refused)
     if found["rolling"]:
@@ -129,12 +133,16 @@ def _print(found: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def _print_days(console: Console, rows: list[dict[str, Any]]) -> None:
-    days = Grid(title="The last days of two athletes", title_justify="left")
+    days = _grid("The last days of two athletes")
     for name in ROLLING_COLUMNS:
         days.add_column(name, justify="right")
     for row in rows:
         days.add_row(*(_cell(row[name]) for name in ROLLING_COLUMNS))
     console.print(days)
+
+
+def _grid(title: str) -> Grid:
+    return Grid(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
 
 
 def _cell(value: Any) -> str:
