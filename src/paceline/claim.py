@@ -185,8 +185,8 @@ def settle(claimed: Claim, status: str, version: int) -> None:
     entry.status = status
     entry.cursor = _cursor(claimed)
     entry.target_id, entry.target_version = claimed.changes.target.table_id, version
-    if claimed.is_window:
-        # Only a catch-up has looked at all rows under these rules.
+    if claimed.is_window and entry.scope is None:
+        # These rules have seen the rows of the window only.
         entry.fingerprint = sealed.fingerprint if sealed else None
     entry.finished_at = datetime.now(UTC)
     run.outcomes[claimed.table.name] = entry

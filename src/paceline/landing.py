@@ -52,8 +52,8 @@ SOURCES: Mapping[str, frozenset[str]] = {
 _EXTENSIONS = {"strava_api": (".jsonl", ".json"), "athlete_settings": (".jsonl",)}
 _NAME_TIME = re.compile(
     r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})T(\d{2})[-:_]?(\d{2})[-:_]?(\d{2})(?:[.,](\d+))?(?!\d)"
-    # After a minus only hours and minutes are an offset; two digits there number a part.
-    r"(?:(Z)|([+])(\d{2})(?:[-:_]?(\d{2}))?(?!\d)|(-)(\d{2})[-:_]?(00|15|30|45)(?!\d))?"
+    # After a minus only hours and minutes apart are an offset; digits alone there number a part.
+    r"(?:(Z)|([+])(\d{2})(?:[-:_]?(\d{2}))?(?!\d)|(-)(\d{2})[-:_](00|15|30|45)(?!\d))?"
 )
 
 

@@ -241,6 +241,7 @@ def test_an_export_is_read_with_the_localised_headers(tmp_path: Path):
         # A number of a part is no offset, and a wrong date no time.
         ("2024-06-01T06-00-00-0001.jsonl", SIX),
         ("2024-06-01T06-00-00-12.jsonl", SIX),
+        ("2024-06-01T06-00-00-1200.jsonl", SIX),
         ("2024-13-01T06-00-00.jsonl", MTIME_US),
         ("2024-13-01T06-00-00_2024-06-01T06-00-00.jsonl", SIX),
         ("2024-06-01.jsonl", MTIME_US),
