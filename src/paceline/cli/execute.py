@@ -194,12 +194,14 @@ def _run_job(
     if job == lineage.FEATURE_ACTIVITY:
         for path in landing.unknown_files(plan.landing):
             tell(f"warning: {path} is no delivery of a known kind and is ignored")
-    for table in tables:
-        started = monotonic()
-        entry = _publish(table, run, plan)
-        tell(f"{_told(entry)}  {monotonic() - started:.1f} s")
-    if run.idle:
-        ledger.append(warehouse, run.idle)
+    try:
+        for table in tables:
+            started = monotonic()
+            entry = _publish(table, run, plan)
+            tell(f"{_told(entry)}  {monotonic() - started:.1f} s")
+    finally:
+        if run.idle:
+            ledger.append(warehouse, run.idle)
 
 
 def _stored_horizon(warehouse: Warehouse, state: ledger.State) -> date | None:
@@ -211,7 +213,8 @@ def _stored_horizon(warehouse: Warehouse, state: ledger.State) -> date | None:
         return None
     warehouse.register(ROLLING)
     (newest,) = warehouse.table(ROLLING).agg({"as_of_date": "max"}).collect()
-    return newest[0]  # type: ignore[no-any-return]
+    day: date | None = newest[0]
+    return day
 
 
 def _context(plan: _Plan, options: Options, before: date | None) -> Context:

@@ -228,4 +228,5 @@ def _monotony(tss: Ints, rows: Ints) -> Floats:
         deviation = (MONOTONY_DAYS * load - total).astype(np.float64)
         squares = squares + deviation * deviation
     spread: Floats = np.sqrt(squares / MONOTONY_DAYS)
-    return functions.ratio(total, spread)  # type: ignore[no-any-return]
+    monotony: Floats = functions.ratio(total, spread)
+    return monotony

@@ -9,7 +9,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
-from paceline import table
 from paceline.sources import strava_export
 from paceline.table import Context, Scope
 from paceline.tables.silver import fields, versions
@@ -84,7 +83,6 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
     Adds to the columns of the contract those of bronze that say where a version came from, and
     `splits_metric` and `laps` as JSON text (NULL when the record does not have them).
     """
-    contract = context.contracts[NAME]
     records = with_image(scope.select(bronze), context.settings)
     aged = versions.with_age(records, [F.col("activity_id")])
     # In steps, so that what several columns need is computed once.
@@ -94,16 +92,10 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
         *(column.alias(name) for name, column in _columns().items()),
         *("op", "change_time_us", "source_path", "line_number", "payload"),
         *(_array(name).alias(name) for name in ("splits_metric", "laps")),
-        F.col("image").isNull().alias("is_unreadable"),
+        F.col("image").isNull().alias(versions.IS_UNREADABLE),
         *(versions.AGE, versions.IS_OPEN, "_subject"),
     )
-    reasons = F.when(F.col("is_unreadable"), F.array(F.lit("unreadable"))).otherwise(
-        contract.broken_rules("error")
-    )
-    judged_versions = typed.withColumn(table.REASONS, reasons)
-    return versions.with_validity(
-        judged_versions, contract.required_columns, context.policies[NAME]
-    )
+    return versions.with_validity(typed, context.contracts[NAME], context.policies[NAME])
 
 
 def with_image(bronze: DataFrame, settings: Mapping[str, Any]) -> DataFrame:

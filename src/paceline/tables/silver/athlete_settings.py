@@ -31,6 +31,7 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     word = F.lower(F.trim("image.sex"))
     sex = F.when(word.isin("f", "female"), "F").when(word.isin("m", "male"), "M")
     names = ("threshold_pace_s_per_km", "hr_max_bpm", "hr_rest_bpm", "lthr_bpm")
+    is_unreadable = F.col("image").isNull() | F.col("image._corrupt_record").isNotNull()
     typed = parsed.select(
         "athlete_id",
         "valid_from",
@@ -38,14 +39,9 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
         sex.alias("sex"),
         *("op", "source", "source_path", "line_number", "payload", "_subject"),
         *(versions.AGE, versions.IS_OPEN),
-        (F.col("image").isNull() | F.col("image._corrupt_record").isNotNull()).alias("unreadable"),
+        is_unreadable.alias(versions.IS_UNREADABLE),
     )
-    reasons = F.when(F.col("unreadable"), F.array(F.lit("unreadable"))).otherwise(
-        contract.broken_rules("error")
-    )
-    judged = versions.with_validity(
-        typed.withColumn(table.REASONS, reasons), contract.required_columns, context.policies[NAME]
-    )
+    judged = versions.with_validity(typed, contract, context.policies[NAME])
     fated = versions.with_fate(judged)
     return fated.select(*contract.column_names, table.FATE, table.REASONS, versions.record())
 

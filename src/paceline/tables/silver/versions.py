@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
 from paceline import table
+from paceline.contract import Contract
 
 # The better source wins among valid versions; among equals the newest.
 SOURCE_RANK = {"strava_export": 1, "strava_api": 2, "athlete_settings": 2, "debezium": 3}
@@ -18,6 +19,7 @@ SOURCE_RANK = {"strava_export": 1, "strava_api": 2, "athlete_settings": 2, "debe
 # Added by `with_age`, used by `with_fate`, and by recipes that pick single columns.
 AGE = "_age"  # struct that orders versions: change time, lsn, delete last, digest
 IS_OPEN = "_is_open"  # an image that no delete at the same time or later has closed
+IS_UNREADABLE = "_is_unreadable"  # not even its fields can be told
 IS_VALID = "_is_valid"  # may be published under the policy in force
 
 
@@ -50,15 +52,22 @@ def with_age(records: DataFrame, subject: list[Column]) -> DataFrame:
     return aged.withColumn(IS_OPEN, is_open)
 
 
-def with_validity(versions: DataFrame, required: list[str], policy: str) -> DataFrame:
-    """Adds whether a version may be published; under ALWAYS only a missing column forbids it."""
-    sound = F.size(table.REASONS) == 0
+def with_validity(versions: DataFrame, contract: Contract, policy: str) -> DataFrame:
+    """Adds the broken rules of a version, and whether it may be published.
+
+    An unreadable record has that one reason. Under ALWAYS only a missing column forbids publishing.
+    """
+    unreadable = F.array(F.lit(table.UNREADABLE))
+    broken = contract.broken_rules("error")
+    reasons = F.when(F.col(IS_UNREADABLE), unreadable).otherwise(broken)
+    is_sound = F.size(table.REASONS) == 0
     if policy == "ALWAYS":
-        is_complete = ~F.array_contains(table.REASONS, "unreadable")
-        for name in required:
+        is_complete = ~F.col(IS_UNREADABLE)
+        for name in contract.required_columns:
             is_complete = is_complete & F.col(name).isNotNull()
-        sound = sound | is_complete
-    return versions.withColumn(IS_VALID, F.col(IS_OPEN) & sound)
+        is_sound = is_sound | is_complete
+    judged = versions.withColumn(table.REASONS, reasons)
+    return judged.withColumn(IS_VALID, F.col(IS_OPEN) & is_sound)
 
 
 def with_fate(versions: DataFrame) -> DataFrame:
@@ -79,7 +88,7 @@ def with_fate(versions: DataFrame) -> DataFrame:
         F.when(F.col(IS_VALID) & (rank == best), table.CURRENT)
         .when(is_copy, table.DUPLICATE)
         .when(F.col("op") == "d", table.DELETION)
-        .when(awaits_mending & F.array_contains(table.REASONS, "unreadable"), table.UNREADABLE)
+        .when(awaits_mending & F.col(IS_UNREADABLE), table.UNREADABLE)
         .when(awaits_mending, table.QUARANTINED)
         .otherwise(table.SUPERSEDED)
     )
