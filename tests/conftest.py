@@ -15,11 +15,11 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[object]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     """The session that the jobs would get: same settings, same jars."""
     from paceline.run import session
 
-    made = session()
+    made = session(tmp_path_factory.mktemp("spark"))
     yield made
     made.stop()
 

@@ -111,7 +111,8 @@ def _match(claimed: Claim, judgement: Judgement) -> str:
 def _changes(claimed: Claim) -> str:
     contract = claimed.contract
     others = [name for name in contract.column_names if name not in contract.key]
-    still = " AND ".join(f"t.{name} <=> s.{REPLACES}.{name}" for name in others)
+    # As one value: a comparison per column would outgrow what Spark can compile into one method.
+    still = f"struct({', '.join(f't.{name}' for name in contract.column_names)}) <=> s.{REPLACES}"
     return f"""
         WHEN MATCHED AND s.{OP} = '{REMOVE}' AND {still} THEN DELETE
         WHEN MATCHED AND s.{OP} = '{UPDATE}' AND {still} THEN UPDATE SET

@@ -189,8 +189,12 @@ def new_run_id(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
 
 
-def session() -> SparkSession:
+def session(root: Path | None) -> SparkSession:
     """The session of the platform, or a local one with the settings of conf/spark.
+
+    Args:
+        root: the local warehouse, where Spark may keep the directory of its schema `default`, which
+            it would otherwise leave in the working directory; None on a platform.
 
     Raises:
         UsageError: when Java or the Delta jars are missing.
@@ -209,7 +213,10 @@ def session() -> SparkSession:
             )
         # Workers have to be the same Python, whatever python3 is on PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    return SparkSession.builder.appName("paceline").getOrCreate()
+    builder = SparkSession.builder.appName("paceline")
+    if root is not None and not is_managed:
+        builder = builder.config("spark.sql.warehouse.dir", str(root / "default"))
+    return builder.getOrCreate()
 
 
 def _check_java() -> None:

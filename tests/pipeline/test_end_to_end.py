@@ -98,6 +98,7 @@ def _submit(job: str, landing: Path, warehouse: Path) -> str:
         command, capture_output=True, text=True, env=os.environ | {"PATH": path}, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert " ERROR " not in done.stderr, done.stderr
     return done.stdout
 
 

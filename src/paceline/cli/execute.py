@@ -94,7 +94,7 @@ def execute(
     """
     plan = _plan(jobs, options, now or datetime.now(UTC))
     with lock(plan.root):
-        spark = spark or session()
+        spark = spark or session(plan.root)
         warehouse = Warehouse(spark, plan.root, plan.catalog)
         outcomes: dict[str, Entry] = {}
         for job in jobs:

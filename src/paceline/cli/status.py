@@ -36,7 +36,8 @@ def show(options: Options, *, as_json: bool) -> None:
             f"The warehouse {root} is empty: run spark-submit jobs/feature_activity.py first, or "
             "name another one with --warehouse."
         )
-    warehouse = Warehouse(session(), None if catalog else root.resolve(), catalog)
+    local = None if catalog else root.resolve()
+    warehouse = Warehouse(session(local), local, catalog)
     warehouse.create_schemas()
     ledger.create(warehouse)
     found = {
