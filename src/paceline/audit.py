@@ -38,14 +38,12 @@ class Judgement:
 
     Attributes:
         counts: staged rows by what they ask for.
-        refused: refused records by broken rule.
         touched_athletes: athletes with a staged row.
         bounds: by key column, the smallest and the greatest value among the rows to publish.
         checks: every check with its verdict.
     """
 
     counts: dict[str, int]
-    refused: dict[str, int]
     touched_athletes: int
     bounds: dict[str, tuple[Any, Any]]
     checks: tuple[Check, ...]
@@ -88,7 +86,6 @@ def audit(
         checks.append(Check(name, observed, 0, "warning", WARN if observed else PASS))
     return Judgement(
         counts=counts,
-        refused={n: tally[f"refused_{n}"] for n in [*errors, "unreadable"]},
         touched_athletes=tally["athletes"],
         bounds={
             column.name: (tally[f"min_{column.name}"], tally[f"max_{column.name}"])
