@@ -6,10 +6,11 @@ One story, told once; each test looks at one of its chapters.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from paceline.ledger import Entry
 from paceline.publish import STEPS
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
-from paceline.warehouse import LAYOUT_PROPERTY
+from paceline.warehouse import LAYOUT_PROPERTY, Warehouse
 from tests.pipeline.warehouse import NOW, changed, content, run, versions
 
 JOB = (lineage.FEATURE_ACTIVITY,)
@@ -41,6 +42,9 @@ FASTER = GOOD | {"threshold_pace_s_per_km": 260}
 # A maximum below rest breaks two rules and is sent again later, mended.
 BROKEN = settings(2, "2026-01-01", hr_max_bpm=40, hr_rest_bpm=50)
 MENDED = BROKEN | {"hr_max_bpm": 180}
+
+
+DAY = date(2026, 6, 30)
 
 
 @dataclass
@@ -103,6 +107,15 @@ class Story:
         told.silver = content(self.spark, self.warehouse, silver.NAME)
         return told
 
+    def crash_at(self, horizon: date) -> date | None:
+        """The horizon that the ledger knows after a sealed run and a later one that crashed."""
+        warehouse = Warehouse(self.spark, self.warehouse)
+        sealed = Entry("sealed", "Feature_Rolling", "some.table", ledger.PUBLISHED, horizon=DAY)
+        sealed.target_id, sealed.target_version, sealed.finished_at = "id", 1, NOW
+        crashed = Entry("crashed", "Feature_Rolling", "some.table", horizon=horizon)
+        ledger.append(warehouse, [sealed, crashed])
+        return ledger.state(warehouse).sealed["some.table"].horizon
+
     def newer_release(self) -> Chapter:
         """The warehouse has been written by a release that knows another layout."""
         path = self.warehouse / "ops" / "ledger"
@@ -139,6 +152,15 @@ def story(
     shutil.rmtree(tale.warehouse / "silver" / "athlete_settings")
     told["dropped"] = tale.chapter()
     told["ledger"] = tale.ledger()
+    os.utime(tale.landing / "athlete_settings" / "b_2026-06-02T06-00-00.jsonl")
+    told["touched"] = tale.chapter()
+    told["touched again"] = tale.chapter()
+    shutil.rmtree(tale.warehouse / "bronze" / "athlete_settings")
+    told["bronze dropped"] = tale.chapter()
+    shutil.rmtree(tale.warehouse / "bronze" / "athlete_settings")
+    shutil.rmtree(tale.landing / "athlete_settings")
+    told["bronze lost"] = tale.chapter()
+    told["crashed horizon"] = tale.crash_at(date(2030, 1, 1))
     told["newer"] = tale.newer_release()
     yield told
     patch.undo()
@@ -146,8 +168,6 @@ def story(
 
 def silver_row(record: dict[str, Any]) -> tuple[Any, ...]:
     """What silver should hold for a record, by the columns of its table."""
-    from datetime import date
-
     numbers = ("threshold_pace_s_per_km", "hr_max_bpm", "hr_rest_bpm", "lthr_bpm")
     values = (None if record.get(n) is None else float(record[n]) for n in numbers)
     return (record["athlete_id"], date.fromisoformat(record["valid_from"]), *values, None)
@@ -257,3 +277,27 @@ def test_a_warehouse_of_a_newer_release_is_refused(story):
     assert isinstance(chapter.error, UsageError)
     assert "was written by a newer paceline (layout 99, this release knows 1)" in str(chapter.error)
     assert chapter.commits == {}
+
+
+def test_a_file_that_was_only_touched_adds_nothing_and_is_remembered(story):
+    assert story["touched"].error is None
+    assert story["touched"].entries[bronze.NAME].rows_read == 0
+    assert bronze.NAME not in story["touched"].commits
+    assert story["touched again"].commits == {"ops.ledger": 1}
+
+
+def test_a_dropped_bronze_table_is_read_again_from_the_landing_zone(story):
+    chapter = story["bronze dropped"]
+    assert chapter.entries[bronze.NAME].rows_inserted == 6
+    assert chapter.silver == story["healed"].silver
+
+
+def test_a_lost_input_is_refused_instead_of_emptying_what_follows(story):
+    chapter = story["bronze lost"]
+    assert "bronze.athlete_settings has been lost" in str(chapter.error)
+    assert chapter.silver == story["healed"].silver
+    assert silver.NAME not in chapter.commits
+
+
+def test_the_horizon_of_a_crashed_run_is_not_stored(story):
+    assert story["crashed horizon"] == DAY
