@@ -32,6 +32,7 @@ class LandingZone:
         self._warehouse, self._root, self._table_name = warehouse, root, table_name
         self._settings, self._run_id, self._now = settings, run_id, now
         self._records: dict[Delivery, int] = {}
+        self._ignored = 0
         # The landing zone knows tables without their schema.
         self._short_name = table_name.split(".")[1]
         self.found = self._discover(self._known())
@@ -47,7 +48,7 @@ class LandingZone:
 
     def frames(self) -> Iterator[DataFrame]:
         """The records of all new deliveries, in frames of bounded size."""
-        self._records = dict.fromkeys(self.found.new, 0)
+        self._records, self._ignored = dict.fromkeys(self.found.new, 0), 0
         for batches in self._bounded(self.found.new):
             import pyarrow as pa
 
@@ -56,6 +57,10 @@ class LandingZone:
     def read(self) -> int:
         """How many records the frames held."""
         return sum(self._records.values())
+
+    def ignored(self) -> int:
+        """How many lines the frames skipped because they say nothing, such as tombstones."""
+        return self._ignored
 
     def remember(self) -> None:
         """Notes the deliveries, so that they are not opened again."""
@@ -88,8 +93,9 @@ class LandingZone:
             self._ingest_date,
             self._settings["export_headers"],
         )
-        for delivery, batch in batches:
+        for delivery, batch, ignored in batches:
             self._records[delivery] += batch.num_rows
+            self._ignored += ignored
             if batch.num_rows == 0:
                 continue
             is_full = records + batch.num_rows > landing.MAX_BATCH_RECORDS

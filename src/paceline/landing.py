@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from paceline.errors import UsageError
-from paceline.sources import athlete_settings, strava_api, strava_export
+from paceline.sources import athlete_settings, debezium, strava_api, strava_export
 from paceline.sources.gunzip import Gunzip, Readable
 from paceline.sources.record import Record, folder_athlete_id, parse_instant_us
 
@@ -44,12 +44,16 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 """Bronze table -> the columns of its batches."""
 
 SOURCES: Mapping[str, frozenset[str]] = {
-    "strava_activities": frozenset({"strava_api", "strava_export"}),
+    "strava_activities": frozenset({"strava_api", "strava_export", "debezium"}),
     "athlete_settings": frozenset({"athlete_settings"}),
 }
 """Bronze table -> the sources that feed it."""
 
-_EXTENSIONS = {"strava_api": (".jsonl", ".json"), "athlete_settings": (".jsonl",)}
+_EXTENSIONS = {
+    "strava_api": (".jsonl", ".json"),
+    "cdc": (".jsonl",),
+    "athlete_settings": (".jsonl",),
+}
 _NAME_TIME = re.compile(
     r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})T(\d{2})[-:_]?(\d{2})[-:_]?(\d{2})(?:[.,](\d+))?(?!\d)"
     # After a minus only hours and minutes apart are an offset; digits alone there number a part.
@@ -87,16 +91,18 @@ class Found:
 
 
 def source_of(path: str) -> str | None:
-    """Return the kind of source of a path relative to the landing zone, None if it fits none."""
+    """Return the source of a path relative to the landing zone, None if it fits no pattern."""
     parts = PurePosixPath(path).parts
     is_text = path.isascii() or "\ufffd" not in _shown(path)
     if len(parts) < 2 or not is_text or any(part.startswith((".", "_")) for part in parts):
         return None
-    source, name = parts[0], parts[-1].removesuffix(".gz")
-    if source == "strava_export":
+    kind, name = parts[0], parts[-1].removesuffix(".gz")
+    if kind == "strava_export":
         is_export = len(parts) > 2 and folder_athlete_id("/".join(parts[1:3])) is not None
-        return source if is_export and name == "activities.csv" else None
-    return source if name.endswith(_EXTENSIONS.get(source, ())) else None
+        return kind if is_export and name == "activities.csv" else None
+    if not name.endswith(_EXTENSIONS.get(kind, ())):
+        return None
+    return "debezium" if kind == "cdc" else kind
 
 
 def unknown_files(root: Path) -> list[str]:
@@ -149,11 +155,12 @@ def record_batches(
     table: str,
     ingest_date: date,
     localised: strava_export.Languages,
-) -> Iterator[tuple[Delivery, pa.RecordBatch]]:
+) -> Iterator[tuple[Delivery, pa.RecordBatch, int]]:
     """Yield the records of the deliveries for a bronze table, as batches with its schema.
 
     Each delivery has at least one batch, which is empty if it has no record, and no batch holds
-    records of two; so the rows of its batches are the delivery's count of records. Memory is
+    records of two; so the rows of its batches are the delivery's count of records. With each batch
+    comes the number of lines that were ignored on the way to it, which are no records. Memory is
     bounded by `MAX_BATCH_RECORDS` and `MAX_BATCH_BYTES`, but for a `.json` file, read whole.
 
     change_time_us is the record's own, else the time in the file's name, else the file's
@@ -175,8 +182,8 @@ def record_batches(
             default_us = delivery.mtime_us
         with _opened(root, delivery.path) as stored:
             _refuse_changed(stored, delivery)
-            for records in _bounded(_records(stored, delivery.path, localised)):
-                yield delivery, _batch(records, SCHEMAS[table], constants, default_us)
+            for records, ignored in _bounded(_records(stored, delivery.path, localised)):
+                yield delivery, _batch(records, SCHEMAS[table], constants, default_us), ignored
             _refuse_changed(stored, delivery)
 
 
@@ -260,30 +267,38 @@ def _name_time_us(path: str) -> int | None:
 
 def _records(
     stored: BufferedReader, path: str, localised: strava_export.Languages
-) -> Iterator[Record]:
+) -> Iterator[Record | None]:
     stream: Readable = Gunzip(stored) if path.endswith(".gz") else stored
     match source_of(path):
         case "strava_export":
             return strava_export.records(stream, path, localised)
+        case "debezium":
+            return debezium.records(stream, path)
         case "athlete_settings":
             return athlete_settings.records(stream, path)
         case _:
             return strava_api.records(stream, path)
 
 
-def _bounded(records: Iterator[Record]) -> Iterator[list[Record]]:
-    """Group the records by the limits of a batch; no record at all is one empty group."""
+def _bounded(records: Iterator[Record | None]) -> Iterator[tuple[list[Record], int]]:
+    """Group the records by the limits of a batch, and count the ignored lines of each group.
+
+    No record at all is one empty group.
+    """
     group: list[Record] = []
-    group_bytes = 0
+    group_bytes = ignored = 0
     for record in records:
+        if record is None:
+            ignored += 1
+            continue
         payload_bytes = len(record.payload.encode())
         is_full = len(group) == MAX_BATCH_RECORDS or group_bytes + payload_bytes > MAX_BATCH_BYTES
         if group and is_full:
-            yield group
-            group, group_bytes = [], 0
+            yield group, ignored
+            group, group_bytes, ignored = [], 0, 0
         group.append(record)
         group_bytes += payload_bytes
-    yield group
+    yield group, ignored
 
 
 def _batch(

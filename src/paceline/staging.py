@@ -32,6 +32,9 @@ class Arrivals(Protocol):
     def read(self) -> int:
         """How many records the frames held, once they are consumed."""
 
+    def ignored(self) -> int:
+        """How many lines the frames skipped because they say nothing, once they are consumed."""
+
     def remember(self) -> None:
         """Notes the deliveries, so that they are not opened again."""
 
@@ -53,7 +56,10 @@ def stage(claimed: Claim, arrivals: Arrivals | None) -> int | None:
     for frame in frames:
         counts.update(_written(claimed, frame))
     _count(claimed, counts, scope, arrivals)
-    return claimed.run.warehouse.version_written_by(claimed.staging, claimed.mark)
+    if not any(counts[op] for op in diff.STAGED):
+        return None
+    # Staging is append only: this version and every later one hold what has been written here.
+    return claimed.run.warehouse.position(claimed.staging).version
 
 
 def _scope(claimed: Claim) -> Scope:
@@ -108,7 +114,7 @@ def _written(claimed: Claim, differences: DataFrame) -> dict[str, int]:
     one = claimed.run.warehouse.spark.range(1).select(F.lit("none").alias(diff.OP))
     watched = differences.unionByName(one, allowMissingColumns=True).observe(observed, *tallies)
     rows = diff.staged(watched, claimed.contract, claimed.mark)
-    rows.write.format("delta").mode("append").option("userMetadata", claimed.mark).saveAsTable(
+    rows.write.format("delta").mode("append").saveAsTable(
         claimed.run.warehouse.identifier(claimed.staging)
     )
     return dict(observed.get)
@@ -116,6 +122,8 @@ def _written(claimed: Claim, differences: DataFrame) -> dict[str, int]:
 
 def _count(claimed: Claim, counts: Counter[str], scope: Scope, arrivals: Arrivals | None) -> None:
     entry = claimed.entry
+    if arrivals is not None:
+        counts[table.IGNORED] = arrivals.ignored()
     entry.rows_unchanged = counts[diff.UNCHANGED]
     entry.rows_quarantined = counts[diff.REFUSE] + counts[diff.STILL_REFUSED]
     entry.fates = {fate: counts[fate] for fate in table.FATES}
@@ -123,7 +131,7 @@ def _count(claimed: Claim, counts: Counter[str], scope: Scope, arrivals: Arrival
     entry.rows_superseded = sum(counts[fate] for fate in table.REPLACED_FATES)
     expected = found
     if arrivals is not None and claimed.changes.everything is None:
-        expected = arrivals.read()
+        expected = arrivals.read() + arrivals.ignored()
     elif claimed.table.judges_records:
         (source,) = claimed.table.inputs
         expected = scope.select(claimed.inputs()[source]).count()

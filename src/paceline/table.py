@@ -30,8 +30,9 @@ UNREADABLE = "unreadable"
 SUPERSEDED = "superseded"
 DUPLICATE = "duplicate"
 DELETION = "deletion"
+IGNORED = "ignored"  # said nothing, and never became a row: a tombstone
 REPLACED_FATES = (SUPERSEDED, DUPLICATE, DELETION)
-FATES = (CURRENT, *REPLACED_FATES, QUARANTINED, UNREADABLE)
+FATES = (CURRENT, *REPLACED_FATES, IGNORED, QUARANTINED, UNREADABLE)
 
 
 @dataclass(frozen=True)

@@ -142,16 +142,19 @@ class Warehouse:
 
     def position(self, table_name: str) -> Position:
         """The newest version of a table."""
-        name = self.identifier(table_name)
-        (detail,) = self.spark.sql(f"DESCRIBE DETAIL {name}").select("id").collect()
-        (newest,) = self.spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").select("version").collect()
-        return Position(table_name, detail["id"], newest["version"])
+        # Collected as they are: to select a column of them would be a job of Spark.
+        (detail,) = self.spark.sql(f"DESCRIBE DETAIL {self.identifier(table_name)}").collect()
+        return Position(table_name, detail["id"], self._newest_version(table_name))
 
-    def version_written_by(self, table_name: str, mark: str) -> int | None:
-        """The newest version whose commit carries `mark` as user metadata; None without one."""
-        history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(table_name)} LIMIT 20")
-        marked = history.where(history.userMetadata == mark).select("version").collect()
-        return max((row["version"] for row in marked), default=None)
+    def _newest_version(self, table_name: str) -> int:
+        if self.root is not None:
+            # The names in the log say it; a question to Delta would be a job per table.
+            log = self._path(table_name) / "_delta_log"
+            return max(int(commit.stem) for commit in log.glob(f"{'[0-9]' * 20}.json"))
+        name = self.identifier(table_name)
+        (newest,) = self.spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").collect()
+        version: int = newest["version"]
+        return version
 
     def is_rewritten_since(self, position: Position) -> bool:
         """Whether rows have been written to a table after a version, maintenance apart."""

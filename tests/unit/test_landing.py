@@ -1,13 +1,14 @@
 import gzip
 import hashlib
 import os
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pyarrow as pa
 import pytest
 
-from paceline import landing
+from paceline import deliveries, landing
 from paceline.errors import UsageError
 from paceline.landing import Delivery, discover, record_batches, source_of, unknown_files
 
@@ -30,13 +31,15 @@ def new_paths(root: Path, sources: frozenset[str] = ACTIVITIES) -> list[str]:
     return [delivery.path for delivery in discover(root, sources, []).new]
 
 
-def batches(root: Path, table: str = "strava_activities") -> list[tuple[Delivery, pa.RecordBatch]]:
+def batches(
+    root: Path, table: str = "strava_activities"
+) -> list[tuple[Delivery, pa.RecordBatch, int]]:
     new = discover(root, landing.SOURCES[table], []).new
     return list(record_batches(root, new, table, DAY, {}))
 
 
 def rows(root: Path, table: str = "strava_activities") -> list[dict[str, object]]:
-    return [row for _, batch in batches(root, table) for row in batch.to_pylist()]
+    return [row for _, batch, _ in batches(root, table) for row in batch.to_pylist()]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,13 @@ def rows(root: Path, table: str = "strava_activities") -> list[dict[str, object]
         ("athlete_settings/a.jsonl", "athlete_settings"),
         ("athlete_settings/2024/a.jsonl.gz", "athlete_settings"),
         ("athlete_settings/a.json", None),
-        ("cdc/a.jsonl", None),
+        ("cdc/a.jsonl", "debezium"),
+        ("cdc/x/y/a.jsonl.gz", "debezium"),
+        ("cdc/a.json", None),
+        ("cdc/a.json.gz", None),
+        ("cdc/_offsets/a.jsonl", None),
+        ("cdc", None),
+        ("debezium/a.jsonl", None),
         ("other/a.jsonl", None),
         ("strava_api", None),
         ("a.jsonl", None),
@@ -72,6 +81,8 @@ def test_only_files_of_the_wanted_sources_are_found_in_order(tmp_path: Path):
         "strava_export/athlete_id=7/activities.csv",
         "strava_api/b.jsonl",
         "strava_api/a/z.json",
+        "cdc/c.jsonl",
+        "cdc/c.json",
         "athlete_settings/s.jsonl",
         "strava_api/_SUCCESS",
         "strava_api/.hidden/a.jsonl",
@@ -81,12 +92,13 @@ def test_only_files_of_the_wanted_sources_are_found_in_order(tmp_path: Path):
     ):
         put(tmp_path, path)
     assert new_paths(tmp_path) == [
+        "cdc/c.jsonl",
         "strava_api/a/z.json",
         "strava_api/b.jsonl",
         "strava_export/athlete_id=7/activities.csv",
     ]
     assert new_paths(tmp_path, landing.SOURCES["athlete_settings"]) == ["athlete_settings/s.jsonl"]
-    assert unknown_files(tmp_path) == ["notes.txt", "strava_api/bikes.csv"]
+    assert unknown_files(tmp_path) == ["cdc/c.json", "notes.txt", "strava_api/bikes.csv"]
 
 
 def test_a_name_that_is_not_text_is_reported_and_ignored(tmp_path: Path):
@@ -161,7 +173,7 @@ def test_linked_folders_are_followed_once(tmp_path: Path):
 
 def test_the_columns_of_activities(tmp_path: Path):
     put(tmp_path, "strava_api/a.jsonl", '{"athlete":{"id":5},"id":16195001131}\nnonsense')
-    ((delivery, batch),) = batches(tmp_path)
+    ((delivery, batch, _),) = batches(tmp_path)
     assert [(field.name, str(field.type)) for field in batch.schema] == [
         ("source_path", "string"),
         ("source_digest", "string"),
@@ -197,7 +209,7 @@ def test_the_columns_of_activities(tmp_path: Path):
 
 def test_the_columns_of_settings(tmp_path: Path):
     put(tmp_path, "athlete_settings/s.jsonl", '{"athlete_id":5,"valid_from":"2024-01-31"}')
-    ((_, batch),) = batches(tmp_path, "athlete_settings")
+    ((_, batch, _),) = batches(tmp_path, "athlete_settings")
     assert [(field.name, str(field.type)) for field in batch.schema][7:] == [
         ("athlete_id", "int64"),
         ("valid_from", "date32[day]"),
@@ -213,12 +225,84 @@ def test_the_columns_of_settings(tmp_path: Path):
     )
 
 
+def test_a_change_has_its_operation_its_time_and_its_position(tmp_path: Path):
+    line = '{"op":"d","before":{"activity_id":16195001131},"ts_ms":1000,"source":{"lsn":7}}'
+    put(tmp_path, "cdc/2024-06-01T06-00-00.jsonl", f'{line}\n{{"op":"u","after":{{"id":1}}}}')
+    ((delivery, batch, _),) = batches(tmp_path)
+    first, second = batch.to_pylist()
+    assert first == {
+        "source_path": "cdc/2024-06-01T06-00-00.jsonl",
+        "source_digest": delivery.digest,
+        "line_number": 1,
+        "payload": line,
+        "is_base64": False,
+        "source": "debezium",
+        "op": "d",
+        "athlete_id": None,
+        "activity_id": 16195001131,
+        "change_time_us": 1_000_000,
+        "lsn": 7,
+        "ingest_date": DAY,
+    }
+    assert (second["op"], second["change_time_us"], second["lsn"]) == ("u", SIX, None)
+
+
+def test_tombstones_are_counted_and_become_no_rows(tmp_path: Path):
+    change = '{"op":"d","before":{"id":1}}'
+    lines = ["null", change, "", "nonsense", '{"schema":null,"payload":null}', "null", change]
+    put(tmp_path, "cdc/a.jsonl", "\n".join(lines))
+    ((_, batch, ignored),) = batches(tmp_path)
+    assert batch.column("line_number").to_pylist() == [2, 4, 7]
+    assert batch.column("activity_id").to_pylist() == [1, None, 1]
+    assert ignored == 3
+
+
+def test_a_file_of_tombstones_is_a_delivery_without_records(tmp_path: Path):
+    put(tmp_path, "cdc/a.jsonl", "null\nnull\n")
+    put(tmp_path, "strava_api/a.jsonl", "null\n")
+    assert [(d.path, b.num_rows, ignored) for d, b, ignored in batches(tmp_path)] == [
+        ("cdc/a.jsonl", 0, 2),
+        # An answer of the API is never empty by design: this one is an unreadable record.
+        ("strava_api/a.jsonl", 1, 0),
+    ]
+
+
+def test_the_landing_zone_counts_what_it_read_and_what_it_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(landing, "MAX_BATCH_RECORDS", 2)
+    change = '{"op":"c","after":{"id":1}}\n'
+    put(tmp_path, "cdc/a.jsonl", "null\n" + change * 2 + "null\n" + change + "null\n")
+    put(tmp_path, "cdc/b.jsonl", "null\n")
+    put(tmp_path, "strava_api/c.jsonl")
+    remembered: list[tuple[object, ...]] = []
+    monkeypatch.setattr(deliveries, "append_rows", lambda *args: remembered.extend(args[-1]))
+    # A warehouse that remembers no delivery, and hands out frames as they were given.
+    warehouse = MagicMock()
+    warehouse.spark.createDataFrame = lambda table: table
+    settings = {"export_headers": {}}
+    now = datetime(2024, 6, 2, tzinfo=UTC)
+    zone = deliveries.LandingZone(
+        warehouse, tmp_path, "bronze.strava_activities", settings, "run-1", now
+    )
+    assert (zone.read(), zone.ignored()) == (0, 0)
+    for _ in range(2):
+        assert [frame.num_rows for frame in zone.frames()] == [2, 2]
+        assert (zone.read(), zone.ignored()) == (4, 4)
+    zone.remember()
+    assert [(row[1], row[5]) for row in remembered] == [
+        ("cdc/a.jsonl", 3),
+        ("cdc/b.jsonl", 0),
+        ("strava_api/c.jsonl", 1),
+    ]
+
+
 def test_an_export_is_read_with_the_localised_headers(tmp_path: Path):
     header = "Unbekannt,Kennung"
     put(tmp_path, "strava_export/athlete_id=7/activities.csv", f"{header}\nx,12\n")
     new = discover(tmp_path, ACTIVITIES, []).new
     localised = {"xx": {"Kennung": "Activity ID"}}
-    ((_, batch),) = record_batches(tmp_path, new, "strava_activities", DAY, localised)
+    ((_, batch, _),) = record_batches(tmp_path, new, "strava_activities", DAY, localised)
     (row,) = batch.to_pylist()
     assert (row["athlete_id"], row["activity_id"], row["payload"]) == (7, 12, f"{header}\nx,12")
 
@@ -266,6 +350,7 @@ def test_a_records_own_change_time_comes_first(tmp_path: Path):
         ("strava_api/a.jsonl.gz", '{"id":1}\n{"id":2}\n'),
         ("strava_api/a.json.gz", '[{"id":1},{"id":2}]'),
         ("strava_export/athlete_id=7/activities.csv.gz", "Activity ID,x\n1,\n2,\n"),
+        ("cdc/a.jsonl.gz", '{"op":"c","after":{"id":1}}\nnull\n{"op":"d","before":{"id":2}}'),
     ],
 )
 def test_every_pattern_is_read_compressed(tmp_path: Path, path: str, content: str):
@@ -289,7 +374,7 @@ def test_batches_are_bounded_by_records(tmp_path: Path, monkeypatch: pytest.Monk
     put(tmp_path, "strava_api/a.jsonl", "".join(f'{{"id":{n}}}\n' for n in range(1, 6)))
     put(tmp_path, "strava_api/b.jsonl", "\n")
     put(tmp_path, "strava_api/c.jsonl", '{"id":6}')
-    assert [(d.path[-7], b.column("activity_id").to_pylist()) for d, b in batches(tmp_path)] == [
+    assert [(d.path[-7], b.column("activity_id").to_pylist()) for d, b, _ in batches(tmp_path)] == [
         ("a", [1, 2]),
         ("a", [3, 4]),
         ("a", [5]),
@@ -309,7 +394,7 @@ def test_batches_are_bounded_by_bytes_of_payload(tmp_path: Path, monkeypatch: py
         '{"id":5}',
     ]
     put(tmp_path, "strava_api/a.jsonl", "\n".join(lines))
-    assert [b.column("activity_id").to_pylist() for _, b in batches(tmp_path)] == [
+    assert [b.column("activity_id").to_pylist() for _, b, _ in batches(tmp_path)] == [
         [1, 22222222222],
         [3],
         [4],

@@ -50,6 +50,30 @@ def test_an_id_is_an_integer_or_a_digit_string_of_64_bits(value: object, expecte
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
+        (0, 0),
+        ("0", 0),
+        ("0" * 5000, 0),
+        ("00017", 17),
+        (9223372036854775807, 9223372036854775807),
+        ("9223372036854775807", 9223372036854775807),
+        (9223372036854775808, None),
+        ("9223372036854775808", None),
+        (-1, None),
+        ("-1", None),
+        (0.0, None),
+        (False, None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_natural_number_may_be_zero(value: object, expected: int | None):
+    found = record.parse_natural(value)
+    assert (found, type(found)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
         # 19,875 days after 1970 and six hours.
         ("2024-06-01T06:00:00Z", 1_717_221_600_000_000),
         ("2024-06-01T06:00:00", 1_717_221_600_000_000),
@@ -124,6 +148,27 @@ def test_anything_but_one_object_is_unreadable_and_kept_verbatim(text: str):
     before, bad, after = api_records(content, "strava_api/athlete_id=5/a.jsonl")
     assert (before.activity_id, after.activity_id) == (1, 2)
     assert bad == record.Record(2, text)
+
+
+def test_a_json_null_is_not_what_is_no_json():
+    content = b'null \r\n\n{"a":[1.0]}\nnul\n"x" 1\n"\xff"\n'
+    assert list(record.json_lines(io.BytesIO(content))) == [
+        (1, b"null ", None),
+        (3, b'{"a":[1.0]}', {"a": [1.0]}),
+        (4, b"nul", record.NOT_JSON),
+        (5, b'"x" 1', record.NOT_JSON),
+        (6, b'"\xff"', record.NOT_JSON),
+    ]
+
+
+def test_a_line_that_is_not_whole_has_no_value(monkeypatch):
+    monkeypatch.setattr(record, "MAX_LINE_BYTES", 20)
+    monkeypatch.setattr(record, "KEPT_BYTES", 4)
+    content = b"null" + b"x" * 17 + b"\nnull"
+    assert list(record.json_lines(io.BytesIO(content))) == [
+        (1, b"null", record.NOT_JSON),
+        (2, b"null", None),
+    ]
 
 
 def test_invalid_utf8_is_kept_as_base64():

@@ -96,9 +96,10 @@ def execute(
     with lock(plan.root):
         spark = spark or session(plan.root)
         warehouse = Warehouse(spark, plan.root, plan.catalog)
+        state = _opened(jobs, plan, warehouse)
         outcomes: dict[str, Entry] = {}
         for job in jobs:
-            _run_job(job, plan, options, warehouse, outcomes, tell, hook)
+            _run_job(job, plan, options, warehouse, state, outcomes, tell, hook)
         entries = list(outcomes.values())
     rejected = [entry for entry in entries if entry.status == ledger.REJECTED]
     if rejected:
@@ -161,22 +162,29 @@ def _is_table(warehouse: Path, name: str) -> bool:
     return warehouse.joinpath(*name.split("."), "_delta_log").is_dir()
 
 
+def _opened(jobs: Sequence[str], plan: _Plan, warehouse: Warehouse) -> ledger.State:
+    """Makes the tables of the jobs known, creating what is missing; returns what has been done."""
+    warehouse.create_schemas()
+    ledger.create(warehouse)
+    tables = [table for job in jobs for table in lineage.JOBS[job]]
+    for name in dict.fromkeys(n for table in tables for n in (*table.inputs, table.name)):
+        publish.create(warehouse, plan.contracts[name])
+    state = ledger.state(warehouse)
+    ledger.abandon(warehouse, state.unfinished)
+    return state
+
+
 def _run_job(
     job: str,
     plan: _Plan,
     options: Options,
     warehouse: Warehouse,
+    state: ledger.State,
     outcomes: dict[str, Entry],
     tell: Callable[[str], None],
     hook: Hook,
 ) -> None:
     tables = lineage.JOBS[job]
-    warehouse.create_schemas()
-    ledger.create(warehouse)
-    for name in dict.fromkeys(n for table in tables for n in (*table.inputs, table.name)):
-        publish.create(warehouse, plan.contracts[name])
-    state = ledger.state(warehouse)
-    ledger.abandon(warehouse, state.unfinished)
     run = Run(
         run_id=new_run_id(plan.now),
         job=job,

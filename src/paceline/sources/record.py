@@ -1,7 +1,8 @@
 """A received record, and what all sources share: lines, ids, instants and JSON.
 
 A source turns the bytes of one file into records in the order of the file. It never raises on
-content: what cannot be read becomes a record without ids whose payload is the verbatim text.
+content: what cannot be read becomes a record without ids whose payload is the verbatim text. None
+in place of a record is a line that says nothing by design: it is counted, and becomes no row.
 """
 
 import base64
@@ -21,10 +22,13 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 KEPT_BYTES = 1024 * 1024
 """How much of a line that is too long becomes its payload."""
 
+NOT_JSON = object()
+"""The value of a line that is not exactly one JSON value; a JSON null is None."""
+
 CHUNK_BYTES = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
-_ID = re.compile(r"0*([1-9][0-9]{0,18})")
-_MAX_ID = 2**63 - 1
+_NATURAL = re.compile(r"0*([0-9]{1,19})")
+_MAX_NATURAL = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ATHLETE_FOLDER = re.compile(r"athlete_id=([0-9]+)")
 
@@ -60,6 +64,14 @@ class Line(NamedTuple):
     number: int
     raw: bytes
     is_whole: bool
+
+
+class JsonLine(NamedTuple):
+    """A line that is not blank: its verbatim bytes without line ending, and its value."""
+
+    number: int
+    raw: bytes
+    value: Any
 
 
 def lines(stream: Readable) -> Iterator[Line]:
@@ -128,12 +140,17 @@ def parse_id(value: object) -> int | None:
 
     Never through a float: 2151.0 is not an id, and above 2**53 it might be another athlete's.
     """
+    return parse_natural(value) or None
+
+
+def parse_natural(value: object) -> int | None:
+    """Return an integer or a digit string from 0 to 2**63 - 1 as an integer, else None."""
     if isinstance(value, str):
-        match = _ID.fullmatch(value)
+        match = _NATURAL.fullmatch(value)
         value = int(match[1]) if match else None
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value if 0 < value <= _MAX_ID else None
+    return value if 0 <= value <= _MAX_NATURAL else None
 
 
 def parse_instant_us(value: object) -> int | None:
@@ -164,21 +181,23 @@ def jsonl_records(
 
     Anything but exactly one JSON object on the line is unreadable.
     """
+    for number, raw, value in json_lines(stream):
+        if isinstance(value, dict):
+            yield read(number, raw.decode(), value)
+        else:
+            yield unreadable(number, raw)
+
+
+def json_lines(stream: Readable) -> Iterator[JsonLine]:
+    """Yield the lines that are not blank with their values, `NOT_JSON` for what has none."""
     for number, raw, is_whole in lines(stream):
         text = raw.strip(b" \t\r")
-        if not text:
-            continue
-        fields = _object(text) if is_whole else None
-        verbatim = raw.removesuffix(b"\r")
-        if fields is None:
-            yield unreadable(number, verbatim)
-        else:
-            yield read(number, verbatim.decode(), fields)
+        if text:
+            yield JsonLine(number, raw.removesuffix(b"\r"), _value(text) if is_whole else NOT_JSON)
 
 
-def _object(text: bytes) -> dict[str, Any] | None:
+def _value(text: bytes) -> Any:
     try:
-        value = json.loads(text.decode())
+        return json.loads(text.decode())
     except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        return NOT_JSON

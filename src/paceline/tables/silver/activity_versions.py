@@ -26,6 +26,24 @@ calories STRING, manual STRING, trainer STRING, commute STRING, visibility STRIN
 splits_metric STRING, laps STRING
 """
 
+# What a flat row of a database calls them, where that is another name: silver's own.
+FLAT_NAMES = {
+    "id": "activity_id",
+    "competition": "is_race",
+    "distance": "distance_m",
+    "moving_time": "moving_time_s",
+    "elapsed_time": "elapsed_time_s",
+    "total_elevation_gain": "elevation_gain_m",
+    "average_heartrate": "average_heartrate_bpm",
+    "max_heartrate": "max_heartrate_bpm",
+    "average_cadence": "average_cadence_rpm",
+    "average_watts": "average_watts_w",
+    "manual": "is_manual",
+    "trainer": "is_trainer",
+    "commute": "is_commute",
+}
+ENVELOPE = "payload STRING, after STRING"
+
 SPORT_FAMILIES = {
     "run": "Run TrailRun VirtualRun",
     "ride": "Ride VirtualRide MountainBikeRide GravelRide EBikeRide EMountainBikeRide"
@@ -103,17 +121,41 @@ def with_image(bronze: DataFrame, settings: Mapping[str, Any]) -> DataFrame:
     # A function in Python, and only for bulk exports: it is the one that bronze reads headers with.
     localised = settings["export_headers"]
     read_export = F.udf(lambda payload: _export_image(payload, localised), StringType())
-    is_export = F.col("source") == "strava_export"
-    text = F.when(~F.col("is_base64") & ~is_export, F.col("payload"))
-    export = read_export(F.when(~F.col("is_base64") & is_export, F.col("payload")))
-    image = fields.json_struct(F.coalesce(text, export), IMAGE)
-    parsed = bronze.withColumn("image", image)
+    text, source = F.when(~F.col("is_base64"), F.col("payload")), F.col("source")
+    image = (
+        F.when(source == "strava_export", read_export(F.when(source == "strava_export", text)))
+        .when(source == "debezium", _changed_image(text))
+        .otherwise(text)
+    )
+    parsed = bronze.withColumn("image", fields.json_struct(image, _names()))
+    parsed = parsed.withColumn("image", _with_api_names(F.col("image")))
     # A record that is readable as a whole but has a field of another shape is not corrupt; one of
     # which the landing zone could not even take the id, though there is one, is.
     has_id = F.coalesce(F.col("image.id").rlike(r"^\s*\d+\s*$"), F.lit(False))
     is_whole = F.col("image._corrupt_record").isNull() | F.col("image.id").isNotNull()
     readable = is_whole & ~(F.col("activity_id").isNull() & has_id)
     return parsed.withColumn("image", F.when(readable, F.col("image")))
+
+
+def _changed_image(text: Column) -> Column:
+    """The image in an envelope, plain or wrapped; a delete leaves none."""
+    envelope = F.from_json(text, ENVELOPE)
+    wrapped = F.from_json(envelope["payload"], ENVELOPE)
+    return F.coalesce(envelope["after"], wrapped["after"])
+
+
+def _names() -> str:
+    return IMAGE + "".join(f", {name} STRING" for name in FLAT_NAMES.values())
+
+
+def _with_api_names(image: Column) -> Column:
+    names = [name.split()[0] for name in IMAGE.split(",")]
+    values = [
+        F.coalesce(image[name], image[FLAT_NAMES[name]]) if name in FLAT_NAMES else image[name]
+        for name in names
+    ]
+    found = [value.alias(name) for name, value in zip(names, values, strict=True)]
+    return F.when(image.isNotNull(), F.struct(*found, image["_corrupt_record"]))
 
 
 def _export_image(payload: str | None, localised: strava_export.Languages) -> str | None:

@@ -1,0 +1,147 @@
+"""silver.strava_activities: the columns of one version, and the rules that it breaks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from tests.oracle.model import Conf
+from tests.oracle.record import Record
+from tests.oracle.values import (
+    DAY_US,
+    EPOCH_DAY,
+    boolean,
+    clock_at_offset,
+    clock_in_zone,
+    instant_us,
+    number,
+    string,
+    wall_clock,
+    whole,
+)
+
+Row = dict[str, Any]
+
+COLUMNS = (
+    *("athlete_id", "activity_id", "name", "sport_type", "sport_family", "workout_type", "is_race"),
+    *("start_date", "start_date_local", "local_day", "timezone", "distance_m", "moving_time_s"),
+    *("elapsed_time_s", "elevation_gain_m", "average_heartrate_bpm", "max_heartrate_bpm"),
+    *("average_cadence_rpm", "average_watts_w", "kilojoules", "calories", "is_manual"),
+    *("is_trainer", "is_commute", "visibility", "source"),
+)
+
+_RACES = (1, 11)
+_EARLIEST_START_US = (date(1980, 1, 1) - EPOCH_DAY).days * DAY_US
+_DAYS_OF_GRACE = 2
+
+_FAMILIES = {
+    "run": "Run TrailRun VirtualRun",
+    "ride": "Ride VirtualRide MountainBikeRide GravelRide EBikeRide EMountainBikeRide"
+    " Velomobile Handcycle",
+    "foot": "Walk Hike Snowshoe",
+    "swim": "Swim",
+    "ski": "AlpineSki BackcountrySki NordicSki RollerSki Snowboard",
+}
+FAMILY_OF = {sport: family for family, sports in _FAMILIES.items() for sport in sports.split()}
+
+# Silver's column -> the API's name for it, and how it is read.
+_FIELDS = {
+    "name": ("name", string),
+    "workout_type": ("workout_type", whole),
+    "timezone": ("timezone", string),
+    "distance_m": ("distance", number),
+    "moving_time_s": ("moving_time", whole),
+    "elapsed_time_s": ("elapsed_time", whole),
+    "elevation_gain_m": ("total_elevation_gain", number),
+    "average_heartrate_bpm": ("average_heartrate", number),
+    "max_heartrate_bpm": ("max_heartrate", number),
+    "average_cadence_rpm": ("average_cadence", number),
+    "average_watts_w": ("average_watts", number),
+    "kilojoules": ("kilojoules", number),
+    "calories": ("calories", number),
+    "is_manual": ("manual", boolean),
+    "is_trainer": ("trainer", boolean),
+    "is_commute": ("commute", boolean),
+    "visibility": ("visibility", string),
+}
+_MEASURES = [column for column, (_, read) in _FIELDS.items() if read is number]
+
+
+def activity_row(record: Record, conf: Conf) -> Row:
+    """The columns that a version has by itself; what cannot be read is None."""
+    image = record.image
+    row: Row = dict.fromkeys(COLUMNS)
+    row["athlete_id"], row["activity_id"] = record.key
+    for column, (name, read) in _FIELDS.items():
+        value = image.get(name)
+        if value is None and record.source == "debezium":
+            value = image.get(column)
+        row[column] = read(value)
+    sport = string(image.get("sport_type"))
+    sport = string(image.get("type")) if sport is None else sport
+    row["sport_type"] = "Unknown" if sport is None else sport
+    row["sport_family"] = FAMILY_OF.get(row["sport_type"].replace(" ", ""), "other")
+    said_race = record.source != "strava_api" and boolean(image.get("is_race")) is True
+    row["is_race"] = row["workout_type"] in _RACES or said_race
+    row["start_date"] = _start_us(record)
+    local = _local_start(image, row["start_date"], conf)
+    row["start_date_local"] = local
+    row["local_day"] = None if local is None else local.date()
+    row["source"] = record.source
+    return row
+
+
+def _start_us(record: Record) -> int | None:
+    """The start; one that lies too far after the day of ingest counts as not readable."""
+    start = instant_us(record.image.get("start_date"))
+    last_day = (record.ingest_date - EPOCH_DAY).days + _DAYS_OF_GRACE
+    return None if start is None or start // DAY_US > last_day else start
+
+
+def _local_start(image: Mapping[str, Any], start: int | None, conf: Conf) -> datetime | None:
+    """The clock of the place: the source's own, else that of the offset, the zone, the athlete."""
+    said = wall_clock(image.get("start_date_local"))
+    if said is not None or start is None:
+        return said
+    offset_s = number(image.get("utc_offset"))
+    found = None if offset_s is None else clock_at_offset(start, offset_s)
+    return (
+        found
+        or clock_in_zone(start, string(image.get("timezone")))
+        or clock_in_zone(start, conf.athlete_timezone)
+    )
+
+
+def broken_rules(row: Row, conf: Conf) -> tuple[str, ...]:
+    """The names of the rules that a version breaks, in the order of the contract."""
+    start, moving, elapsed = row["start_date"], row["moving_time_s"], row["elapsed_time_s"]
+    distance, gain = row["distance_m"], row["elevation_gain_m"]
+    mean, most = row["average_heartrate_bpm"], row["max_heartrate_bpm"]
+    limit = conf.limit
+    slack = limit("moving_within_elapsed_s")
+    least, greatest = limit("average_heartrate_min_bpm"), limit("average_heartrate_max_bpm")
+    holds = {
+        "athlete_id_present": row["athlete_id"] is not None,
+        "activity_id_present": row["activity_id"] is not None,
+        "start_date_present": start is not None and start >= _EARLIEST_START_US,
+        "moving_time_positive": moving is not None and 1 <= moving <= limit("moving_time_max_s"),
+        "elapsed_time_positive": elapsed is not None and elapsed >= 1,
+        "moving_within_elapsed": moving is None or elapsed is None or moving <= elapsed + slack,
+        "distance_not_negative": (not distance or 0.001 <= distance <= limit("distance_max_m")),
+        "elevation_gain_range": gain is None or 0 <= gain <= limit("elevation_gain_max_m"),
+        "run_speed_max": row["sport_family"] != "run" or _within(row, limit("run_speed_max")),
+        "ride_speed_max": row["sport_family"] != "ride" or _within(row, limit("ride_speed_max")),
+        "average_heartrate_range": mean is None or least <= mean <= greatest,
+        "average_heartrate_below_max": mean is None or most is None or mean <= most,
+        "numbers_finite": all(math.isfinite(row[name] or 0.0) for name in _MEASURES),
+    }
+    return tuple(name for name, held in holds.items() if not held)
+
+
+def _within(row: Row, speed_km_h: float) -> bool:
+    distance, moving = row["distance_m"], row["moving_time_s"]
+    if distance is None or moving is None or moving <= 0:
+        return True
+    return 3.6 * distance <= speed_km_h * moving

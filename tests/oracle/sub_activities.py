@@ -1,0 +1,73 @@
+"""silver.strava_sub_activity: the splits and laps of one published activity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.oracle.values import number, whole
+
+Row = dict[str, Any]
+
+# Kind -> the array in a detailed activity, and the field in it that numbers the parts.
+_KINDS = {"split": ("splits_metric", "split"), "lap": ("laps", "lap_index")}
+_INT_END = 2**31
+
+_MEASURES = (
+    *("distance_m", "elevation_difference_m", "average_speed_mps"),
+    *("average_heartrate_bpm", "grade_adjusted_speed_mps"),
+)
+_MOVING_TIME_MAX_S = 2_592_000
+_DISTANCE_MAX_M = 2_000_000
+
+
+def sub_activity_rows(
+    athlete_id: int, activity_id: int, images: list[Mapping[str, Any]]
+) -> Iterator[Row]:
+    """The rows of an activity, of the first of its images (newest first) that has each array."""
+    for kind, (array_name, index_name) in _KINDS.items():
+        arrays = (image.get(array_name) for image in images if image.get("id") is not None)
+        parts = next((array for array in arrays if isinstance(array, list)), [])
+        parts = [part if isinstance(part, dict) else {} for part in parts]
+        for sub_index, part in zip(_indexes(parts, index_name), parts, strict=True):
+            row = {
+                "athlete_id": athlete_id,
+                "activity_id": activity_id,
+                "kind": kind,
+                "sub_index": sub_index,
+                **_measured(part, kind),
+            }
+            if _is_valid(row):
+                yield row
+
+
+def _indexes(parts: list[Mapping[str, Any]], name: str) -> list[int]:
+    """The given numbers; the positions from 1 when any of them is missing or repeated."""
+    given = [whole(part.get(name)) for part in parts]
+    is_usable = all(index is not None and abs(index) < _INT_END for index in given)
+    return given if is_usable and len(set(given)) == len(given) else range(1, len(parts) + 1)
+
+
+def _measured(part: Mapping[str, Any], kind: str) -> Row:
+    return {
+        "distance_m": number(part.get("distance")),
+        "moving_time_s": whole(part.get("moving_time")),
+        "elapsed_time_s": whole(part.get("elapsed_time")),
+        "elevation_difference_m": (
+            number(part.get("elevation_difference")) if kind == "split" else None
+        ),
+        "average_speed_mps": number(part.get("average_speed")),
+        "average_heartrate_bpm": number(part.get("average_heartrate")),
+        "grade_adjusted_speed_mps": number(part.get("average_grade_adjusted_speed")),
+    }
+
+
+def _is_valid(row: Row) -> bool:
+    return (
+        row["sub_index"] >= 1
+        and 0 <= (row["distance_m"] or 0) <= _DISTANCE_MAX_M
+        and 0 <= (row["moving_time_s"] or 0) <= _MOVING_TIME_MAX_S
+        and (row["elapsed_time_s"] or 0) >= 0
+        and all(math.isfinite(row[name] or 0.0) for name in _MEASURES)
+    )

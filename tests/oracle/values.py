@@ -1,0 +1,129 @@
+"""Reading single values of received records: each function gives None for what it cannot read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_DAY = EPOCH.date()
+SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
+BIGINT_END = 2**63
+
+_NUMERIC = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_ZONE_LABEL = re.compile(r"(?:\(GMT([+-])(\d\d):(\d\d)\))?\s*(.*)", re.ASCII | re.DOTALL)
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """The object that a text is; None for every other text."""
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def given(image: Mapping[str, Any], *names: str) -> Any:
+    """The first of some fields that is there and not null."""
+    return next((image[name] for name in names if image.get(name) is not None), None)
+
+
+def identifier(value: Any) -> int | None:
+    """A positive BIGINT, from an integer or a string of digits, never through a float."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 100:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < BIGINT_END:
+        return value
+    return None
+
+
+def number(value: Any) -> float | None:
+    """A DOUBLE, from a number or a numeric string; -0.0 becomes 0.0."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and not _NUMERIC.fullmatch(value):
+        return None
+    # Through the text, because an integer too great for a float must become infinite, not fail.
+    return float(str(value)) + 0.0
+
+
+def whole(value: Any) -> int | None:
+    """A BIGINT, from a number or numeric string without a fraction: 2151.0 is one, 2151.5 not."""
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,30}", value, re.ASCII):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        as_float = number(value)
+        if as_float is None or not as_float.is_integer():
+            return None
+        value = int(as_float)
+    return value if -BIGINT_END <= value < BIGINT_END else None
+
+
+def string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def boolean(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def wall_clock(value: Any) -> datetime | None:
+    """What an ISO timestamp shows on the clock, whatever zone it names."""
+    try:
+        return datetime.fromisoformat(value).replace(tzinfo=None)
+    except (TypeError, ValueError):
+        return None
+
+
+def instant_us(value: Any) -> int | None:
+    """Microseconds since 1970 of an ISO timestamp; without a zone it is UTC."""
+    try:
+        instant = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
+def day(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def clock_at_offset(instant: int, offset_s: float) -> datetime | None:
+    """What a clock that is some seconds ahead of UTC shows at an instant."""
+    try:
+        return EPOCH.replace(tzinfo=None) + timedelta(
+            microseconds=instant + int(offset_s * SECOND_US)
+        )
+    except (OverflowError, ValueError):
+        return None
+
+
+def clock_in_zone(instant: int, label: str | None) -> datetime | None:
+    """What the clocks show in a zone: 'Europe/Berlin', '(GMT+01:00) Europe/Berlin'.
+
+    The offset in brackets counts only where the name is not that of a zone, for it knows no summer.
+    """
+    sign, hours, minutes, name = _ZONE_LABEL.fullmatch(label or "").groups()
+    try:
+        moment = EPOCH + timedelta(microseconds=instant)
+        return moment.astimezone(ZoneInfo(name.strip())).replace(tzinfo=None)
+    except (KeyError, ValueError, OSError, OverflowError):
+        pass
+    if sign is None:
+        return None
+    offset_s = int(hours) * 3600 + int(minutes) * 60
+    return clock_at_offset(instant, offset_s if sign == "+" else -offset_s)
