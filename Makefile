@@ -4,7 +4,7 @@ active := . .venv/bin/activate &&
 # Two sessions side by side: most of a small run is one thread of the driver. A module keeps to one.
 parallel := -n 2 --dist loadscope
 
-.PHONY: help setup demo test test-fast lint format clean
+.PHONY: help setup demo test test-fast test-deep lint format clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ test: lint ## Run everything that has to pass: lint, and all tests
 
 test-fast: setup ## Run the quick tests only
 	$(active) pytest $(parallel) -m "not slow and not real"
+
+test-deep: setup ## Explore random histories for hours instead of minutes
+	$(active) pytest --hypothesis-profile deep tests/pipeline/test_random_histories.py
 
 lint: setup ## Check style, formatting, types and who imports whom
 	$(active) ruff check

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from paceline.contract import Contract, load_all
 
 CONF = Path(__file__).parents[1] / "conf"
 # The data sets that may lie beside a clone; the product ships none.
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+# `make test-deep`; every test that is given a budget of its own looks at the name.
+settings.register_profile("deep")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from paceline import table as t
 from paceline.contract import Contract
-from paceline.diff import INSERT, OP, REFUSE, REMOVE, RESOLVE, ROW_OPS, UPDATE
+from paceline.diff import INSERT, OP, REFUSE, REMOVE, REPLACES, RESOLVE, ROW_OPS, UPDATE
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -39,12 +39,14 @@ class Judgement:
     Attributes:
         counts: staged rows by what they ask for.
         touched_athletes: athletes with a staged row.
+        touched_days: days that a staged row has, or had before; None where rows have no day.
         bounds: by key column, the smallest and the greatest value among the rows to publish.
         checks: every check with its verdict.
     """
 
     counts: dict[str, int]
     touched_athletes: int
+    touched_days: int | None
     bounds: dict[str, tuple[Any, Any]]
     checks: tuple[Check, ...]
 
@@ -60,7 +62,11 @@ class Judgement:
 
 
 def audit(
-    staged: DataFrame, contract: Contract, policy: str, own_warnings: tuple[str, ...] = ()
+    staged: DataFrame,
+    contract: Contract,
+    policy: str,
+    own_warnings: tuple[str, ...] = (),
+    day: str | None = None,
 ) -> Judgement:
     """Judges the staged rows of one run under a policy.
 
@@ -72,7 +78,7 @@ def audit(
         *(rule.name for rule in contract.rules if rule.severity == "warning"),
         *own_warnings,
     ]
-    tally = staged.agg(*_tallies(contract, warnings)).collect()[0].asDict()
+    tally = staged.agg(*_tallies(contract, warnings, day)).collect()[0].asDict()
     counts = {op: tally[f"op_{op}"] for op in (INSERT, UPDATE, REMOVE, REFUSE, RESOLVE)}
     errors = [rule.name for rule in contract.rules if rule.severity == "error"]
     checks = [
@@ -87,6 +93,7 @@ def audit(
     return Judgement(
         counts=counts,
         touched_athletes=tally["athletes"],
+        touched_days=len(tally["days"]) if day else None,
         bounds={
             column.name: (tally[f"min_{column.name}"], tally[f"max_{column.name}"])
             for column in _bounded(contract)
@@ -95,7 +102,7 @@ def audit(
     )
 
 
-def _tallies(contract: Contract, warnings: list[str]) -> list[Column]:
+def _tallies(contract: Contract, warnings: list[str], day: str | None) -> list[Column]:
     from pyspark.sql import functions as F
 
     is_row = F.col(OP).isin(*ROW_OPS)
@@ -118,6 +125,9 @@ def _tallies(contract: Contract, warnings: list[str]) -> list[Column]:
         ),
         F.count_distinct(F.when(is_row, F.col("athlete_id"))).alias("athletes"),
     ]
+    if day:
+        days = F.flatten(F.collect_set(F.when(is_row, F.array(day, f"{REPLACES}.{day}"))))
+        tallies.append(F.array_compact(F.array_distinct(days)).alias("days"))
     for rule in contract.rules:
         if rule.severity == "error":
             is_broken = F.array_contains(t.REASONS, rule.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paceline.ledger import Sealed
@@ -98,3 +98,18 @@ def feeds(found: Changes, warehouse: Warehouse) -> dict[str, DataFrame]:
         .table(warehouse.identifier(name))
         for name, version in found.since.items()
     }
+
+
+def lost_feed(found: Changes, warehouse: Warehouse) -> str | None:
+    """The first input whose change feed cannot be read any more; None when all can be.
+
+    Its files may have been vacuumed, which only reading them shows.
+    """
+    for name, version in found.since.items():
+        try:
+            only = replace(found, since={name: version})
+            for feed in feeds(only, warehouse).values():
+                feed.write.format("noop").mode("overwrite").save()
+        except Exception:
+            return name
+    return None

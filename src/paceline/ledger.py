@@ -19,15 +19,16 @@ DELIVERIES = "ops.deliveries"
 
 STARTED, PUBLISHED, UNCHANGED = "STARTED", "PUBLISHED", "UNCHANGED"
 REJECTED, SKIPPED, FAILED, ABANDONED = "REJECTED", "SKIPPED", "FAILED", "ABANDONED"
+VERIFIED = "VERIFIED"
 SEALED = (PUBLISHED, UNCHANGED)
 
 _POSITIONS = "ARRAY<STRUCT<table_name STRING, table_id STRING, version BIGINT>>"
 
 LEDGER_DDL = f"""
 run_id STRING NOT NULL COMMENT 'one execution of a job',
-job STRING COMMENT 'Feature_Activity or Feature_Rolling',
+job STRING COMMENT 'Feature_Activity, Feature_Rolling or verify',
 table_name STRING NOT NULL,
-status STRING COMMENT 'STARTED, PUBLISHED, UNCHANGED, REJECTED, SKIPPED, FAILED, ABANDONED',
+status STRING COMMENT 'how far the run came, such as PUBLISHED or FAILED; VERIFIED by verify',
 verdict STRING COMMENT 'PASS, WARN, FAIL, ERROR',
 window_start TIMESTAMP COMMENT 'event times reprocessed, from; NULL for a catch-up',
 window_end TIMESTAMP COMMENT 'event times reprocessed, before; NULL is open',
@@ -37,7 +38,8 @@ cursor {_POSITIONS} COMMENT 'the versions of the inputs up to which everything i
 target_id STRING,
 target_version BIGINT COMMENT 'the version of the table at seal',
 scope STRING COMMENT 'why all rows were compared; NULL when the change feed told',
-rows_read BIGINT COMMENT 'records judged',
+rows_read BIGINT COMMENT 'records judged, or rows made',
+rows_compared BIGINT COMMENT 'rows of the table that were compared with what should exist',
 rows_inserted BIGINT,
 rows_updated BIGINT,
 rows_deleted BIGINT,
@@ -46,6 +48,7 @@ rows_quarantined BIGINT COMMENT 'records in scope that break a rule or cannot be
 rows_superseded BIGINT COMMENT 'records that a better version has replaced, copies and deletes',
 fates MAP<STRING, BIGINT> COMMENT 'records read, by what became of them',
 touched_athletes BIGINT COMMENT 'athletes with a changed row',
+touched_days BIGINT COMMENT 'calendar days with a changed row; NULL where rows have none',
 code_version STRING,
 contract_version STRING,
 fingerprint STRING COMMENT 'of rules, recipe, settings and policy',
@@ -95,6 +98,7 @@ class Entry:
     target_version: int | None = None
     scope: str | None = None
     rows_read: int = 0
+    rows_compared: int = 0
     rows_inserted: int = 0
     rows_updated: int = 0
     rows_deleted: int = 0
@@ -103,6 +107,7 @@ class Entry:
     rows_superseded: int = 0
     fates: dict[str, int] = field(default_factory=dict)
     touched_athletes: int = 0
+    touched_days: int | None = None
     code_version: str | None = None
     contract_version: str | None = None
     fingerprint: str | None = None
@@ -118,9 +123,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Sealed:
-    """What the last sealed run of a table left behind."""
+    """What the last sealed run of a table left behind.
+
+    Attributes:
+        cursor: up to where each input is published.
+        read: what that run read; in a window run newer than the cursor.
+        target_id, target_version: the table after that run.
+        fingerprint: of the rules that all its rows have seen; None when only some have.
+        horizon: the last day of daily tables.
+    """
 
     cursor: Mapping[str, Position]
+    read: Mapping[str, Position]
     target_id: str
     target_version: int
     fingerprint: str | None
@@ -129,7 +143,7 @@ class Sealed:
 
 @dataclass(frozen=True)
 class State:
-    """What the ledger knows at the start of a run.
+    """What the ledger knows.
 
     Attributes:
         sealed: by table, its last sealed run.
@@ -156,8 +170,8 @@ def state(warehouse: Warehouse) -> State:
         " ORDER BY finished_at DESC, started_at DESC) = 1"
     )
     rows = warehouse.spark.sql(
-        f"SELECT * FROM (SELECT run_id, table_name, status, cursor, target_id, target_version,"
-        f" fingerprint, MAX(IF(status = 'STARTED', NULL, horizon))"
+        f"SELECT * FROM (SELECT run_id, table_name, status, cursor, input_versions, target_id,"
+        f" target_version, fingerprint, MAX(IF(status = 'STARTED', NULL, horizon))"
         f" OVER (PARTITION BY table_name) AS horizon,"
         f" {newest} AS is_newest FROM {warehouse.identifier(LEDGER)}"
         f" WHERE status IN ('PUBLISHED', 'UNCHANGED', 'STARTED'))"
@@ -208,7 +222,9 @@ def _stored(value: Any) -> Any:
 
 
 def _sealed(row: Row) -> Sealed:
-    cursor = {p["table_name"]: Position(*p) for p in row["cursor"] or ()}
-    return Sealed(
-        cursor, row["target_id"], row["target_version"], row["fingerprint"], row["horizon"]
+    cursor, read = (
+        {position["table_name"]: Position(*position) for position in row[name] or ()}
+        for name in ("cursor", "input_versions")
     )
+    target = row["target_id"], row["target_version"]
+    return Sealed(cursor, read, *target, row["fingerprint"], row["horizon"])

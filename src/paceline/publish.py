@@ -123,7 +123,8 @@ def _judge_and_publish(claimed: Claim, staged_at: int) -> tuple[str, int]:
     entry, version = claimed.entry, claimed.changes.target.version
     rows = claimed.run.warehouse.spark.sql(staged_rows(claimed, staged_at, STAGED))
     with _step(claimed, "audit"):
-        judgement = audit(rows, claimed.contract, claimed.policy, claimed.table.warnings)
+        recipe = claimed.table
+        judgement = audit(rows, claimed.contract, claimed.policy, recipe.warnings, recipe.day)
         entry.verdict = judgement.verdict
     with _step(claimed, "record"):
         _record(claimed, judgement)
@@ -138,6 +139,7 @@ def _judge_and_publish(claimed: Claim, staged_at: int) -> tuple[str, int]:
         if any(judgement.counts[op] for op in ROW_OPS):
             version = merge(claimed, staged_at, judgement)
     entry.touched_athletes = judgement.touched_athletes
+    entry.touched_days = judgement.touched_days
     entry.rows_inserted = judgement.counts[INSERT]
     entry.rows_updated = judgement.counts[UPDATE]
     entry.rows_deleted = judgement.counts[REMOVE]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from paceline import diff, ledger, table
-from paceline.changes import feeds
+from paceline.changes import feeds, lost_feed
 from paceline.claim import Claim
 from paceline.errors import PacelineError
 from paceline.table import EVERYTHING, Scope
@@ -45,21 +46,35 @@ def stage(claimed: Claim, arrivals: Arrivals | None) -> int | None:
     Raises:
         PacelineError: when the records do not add up to what has been read.
     """
-    frames: Iterator[DataFrame]
+    counts: Counter[str] = Counter()
     if arrivals is not None:
         scope = EVERYTHING
-        frames = (_arrived(claimed, frame) for frame in arrivals.frames())
+        for frame in arrivals.frames():
+            counts.update(_written(claimed, _arrived(claimed, frame)))
     else:
-        scope = _scope(claimed)
-        frames = iter([_compared(claimed, scope)])
-    counts: Counter[str] = Counter()
-    for frame in frames:
-        counts.update(_written(claimed, frame))
+        scope, written = _changed(claimed)
+        counts.update(written)
     _count(claimed, counts, scope, arrivals)
     if not any(counts[op] for op in diff.STAGED):
         return None
     # Staging is append only: this version and every later one hold what has been written here.
     return claimed.run.warehouse.position(claimed.staging).version
+
+
+def _changed(claimed: Claim) -> tuple[Scope, dict[str, int]]:
+    """Writes what differs in the part that can; in all of it when a change feed has been lost."""
+    try:
+        scope = _scope(claimed)
+        return scope, _written(claimed, _compared(claimed, scope))
+    except Exception:
+        # What platforms raise for files that VACUUM has taken has no name in common.
+        lost = lost_feed(claimed.changes, claimed.run.warehouse)
+        if lost is None:
+            raise
+    reason = f"the change feed of {lost} no longer reaches back to the last run"
+    found = replace(claimed.changes, since={}, everything=reason)
+    scope = _scope(replace(claimed, changes=found))
+    return scope, _written(claimed, _compared(claimed, scope))
 
 
 def _scope(claimed: Claim) -> Scope:
@@ -125,6 +140,7 @@ def _count(claimed: Claim, counts: Counter[str], scope: Scope, arrivals: Arrival
     if arrivals is not None:
         counts[table.IGNORED] = arrivals.ignored()
     entry.rows_unchanged = counts[diff.UNCHANGED]
+    entry.rows_compared = sum(counts[op] for op in (diff.UNCHANGED, *diff.ROW_OPS))
     entry.rows_quarantined = counts[diff.REFUSE] + counts[diff.STILL_REFUSED]
     entry.fates = {fate: counts[fate] for fate in table.FATES}
     entry.rows_read = found = sum(entry.fates.values())

@@ -115,6 +115,7 @@ class Table:
         warnings: names of warnings that its rows carry in WARNINGS and no contract can state.
         judges_records: whether its rows carry the FATE of every record of its one input.
         has_horizon: whether rows exist up to the horizon, so that a new day is a change.
+        day: the column with the calendar day of a row, if it has one.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Table:
     warnings: tuple[str, ...] = ()
     judges_records: bool = False
     has_horizon: bool = False
+    day: str | None = None
 
 
 def union(frames: list[DataFrame]) -> DataFrame:

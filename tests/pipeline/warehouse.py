@@ -25,11 +25,12 @@ def run(
     jobs: tuple[str, ...] = BOTH,
     now: datetime = NOW,
     hook: Callable[[str, str, str], None] = lambda moment, step, name: None,
+    tell: Callable[[str], None] = lambda line: None,
     **options: Any,
 ) -> dict[str, Entry]:
     """Runs jobs in the test session; returns the rows of the ledger by table."""
     asked = Options(landing=str(landing), warehouse=str(warehouse), **options)
-    entries = execute(jobs, asked, tell=lambda line: None, hook=hook, spark=spark, now=now)
+    entries = execute(jobs, asked, tell=tell, hook=hook, spark=spark, now=now)
     return {entry.table_name: entry for entry in entries}
 
 

@@ -192,6 +192,19 @@ def test_no_column_is_built_at_import():
     assert found(columns_at_import, RECIPES) == []
 
 
+def test_the_oracle_shares_no_code_with_the_product():
+    oracle = sorted((Path(__file__).parents[1] / "oracle").glob("*.py"))
+    assert len(oracle) > 10
+    for path in oracle:
+        names = [
+            name
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in (getattr(node, "module", None), *(alias.name for alias in node.names))
+        ]
+        assert not {str(name).split(".")[0] for name in names} & {"paceline", "pyspark"}, path
+
+
 def test_recipes_can_be_imported_without_a_session():
     names = [
         ".".join(("paceline", *path.relative_to(SOURCE).with_suffix("").parts)) for path in RECIPES

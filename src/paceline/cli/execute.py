@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -229,13 +229,16 @@ def _context(plan: _Plan, options: Options, before: date | None) -> Context:
     return Context(
         settings=plan.settings.for_recipes(),
         contracts=plan.contracts,
-        policies={
-            name: options.policy or contract.policy for name, contract in plan.contracts.items()
-        },
+        policies=policies_in_force(plan.contracts, options.policy),
         window=plan.window,
         horizon=horizon(before, plan.end, plan.horizon, plan.now),
         horizon_before=before,
     )
+
+
+def policies_in_force(contracts: Mapping[str, Contract], asked: str | None) -> dict[str, str]:
+    """By table, the policy: that of its contract, unless another is asked for."""
+    return {name: asked or contract.policy for name, contract in contracts.items()}
 
 
 def _publish(table: Table, run: Run, plan: _Plan) -> Entry:

@@ -125,6 +125,41 @@ def status_command(
     show(Options(warehouse=warehouse, catalog=catalog, conf=conf), as_json=as_json)
 
 
+@paceline.command("verify")
+@click.option(
+    "--athletes",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many athletes to compare; the same ones every time. Example: --athletes 100",
+)
+@click.option("--all", "everyone", is_flag=True, help="Compare every row of every athlete.")
+@click.option("--table", help="Compare this table only. Example: --table silver.strava_activities")
+@click.option("--warehouse", help="Directory of the local tables. Example: --warehouse warehouse")
+@click.option("--catalog", help="Unity Catalog instead of a local warehouse.")
+@click.option("--conf", help="Directory with paceline.yml and contracts/.")
+@click.option(
+    "--policy",
+    type=click.Choice(["STRICT", "QUARANTINE", "ALWAYS"]),
+    help="The --policy that the tables have been made with, if any.",
+)
+@click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
+def verify_command(
+    athletes: int, everyone: bool, table: str | None, debug: bool, **arguments: Any
+) -> None:
+    """Rebuild from bronze, beside the published tables, and compare bit by bit.
+
+    Nothing is written but the verdict, to the ledger. Exit code 1 when a row differs.
+
+    Example: paceline verify --all --warehouse data/warehouse
+    """
+    _need_pyspark()
+    from paceline.cli.execute import Options
+    from paceline.cli.verify import verify_tables
+
+    verify_tables(Options(**arguments), None if everyone else athletes, table, tell=click.echo)
+
+
 def _execute(jobs: Sequence[str] | None, arguments: dict[str, Any]) -> None:
     """Runs some jobs, or all."""
     _need_pyspark()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,12 +12,11 @@ from rich.table import Table as Grid
 
 from paceline import ledger, lineage
 from paceline.cli.execute import Options
-from paceline.errors import UsageError
-from paceline.run import conf_directory, load_settings, session
+from paceline.cli.opening import opened, root_and_catalog
 from paceline.tables.feature_store import athlete_rolling_features
 from paceline.warehouse import Warehouse
 
-PIPED_WIDTH = 110
+PIPED_WIDTH = 120
 ROLLING_COLUMNS = ("athlete_id", "as_of_date", "tss_1d", "ctl_ewma_42d", "atl_ewma_7d", "tsb_ewma")
 
 
@@ -28,18 +26,7 @@ def show(options: Options, *, as_json: bool) -> None:
     Raises:
         UsageError: when there is no warehouse.
     """
-    settings = load_settings(conf_directory(options.conf))
-    catalog = options.catalog or settings.catalog
-    root = Path(options.warehouse or settings.warehouse)
-    if not catalog and not (root / "ops" / "ledger" / "_delta_log").is_dir():
-        raise UsageError(
-            f"The warehouse {root} is empty: run spark-submit jobs/feature_activity.py first, or "
-            "name another one with --warehouse."
-        )
-    local = None if catalog else root.resolve()
-    warehouse = Warehouse(session(local), local, catalog)
-    warehouse.create_schemas()
-    ledger.create(warehouse)
+    warehouse = opened(*root_and_catalog(options))
     found = {
         "tables": _last_runs(warehouse),
         "quarantine": _quarantine(warehouse),
@@ -55,11 +42,15 @@ def _last_runs(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Per table its newest row of the ledger, and what all runs have published."""
     rows = warehouse.spark.sql(
         f"""
-        SELECT table_name, max_by(status, started_at) AS last_status,
-            max_by(verdict, finished_at) FILTER (WHERE verdict IS NOT NULL) AS verdict,
+        SELECT table_name,
+            max_by(status, started_at) FILTER (WHERE status <> 'VERIFIED') AS last_status,
+            max_by(verdict, finished_at)
+                FILTER (WHERE verdict IS NOT NULL AND status <> 'VERIFIED') AS verdict,
+            max_by(verdict, finished_at) FILTER (WHERE status = 'VERIFIED') AS verified,
             sum(rows_inserted) AS inserted, sum(rows_updated) AS updated,
             sum(rows_deleted) AS deleted,
-            max_by(target_version, finished_at) AS version, max(horizon) AS horizon,
+            max_by(target_version, finished_at)
+                FILTER (WHERE target_version IS NOT NULL) AS version, max(horizon) AS horizon,
             max_by(unix_millis(finished_at) - unix_millis(started_at), finished_at)
                 FILTER (WHERE status = 'PUBLISHED') AS published_in_ms
         FROM {warehouse.identifier(ledger.LEDGER)} GROUP BY table_name
@@ -104,7 +95,7 @@ def _print(found: dict[str, list[dict[str, Any]]]) -> None:
     # Where nobody looks at a terminal, the lines may be as long as they are.
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     tables = _grid("Published")
-    for heading in ("table", "last run", "verdict"):
+    for heading in ("table", "last run", "verdict", "verified"):
         tables.add_column(heading, no_wrap=True)
     for heading in ("inserted", "updated", "deleted", "took"):
         tables.add_column(heading, justify="right")
@@ -113,7 +104,7 @@ def _print(found: dict[str, list[dict[str, Any]]]) -> None:
         tables.add_row(
             *(
                 str(row[name] if row[name] is not None else "")
-                for name in ("table_name", "last_status", "verdict")
+                for name in ("table_name", "last_status", "verdict", "verified")
             ),
             *(f"{row[name] or 0:,}" for name in ("inserted", "updated", "deleted")),
             "" if took is None else f"{took / 1000:.1f} s",

@@ -151,4 +151,10 @@ def _threshold_trimp(columns: Mapping[str, Column]) -> functions.Value:
     return functions.trimp(F.lit(3600), reserve, columns["trimp_factor"], columns["trimp_exponent"])
 
 
-TABLE = Table(NAME, inputs=(ACTIVITIES, SUB_ACTIVITY, SETTINGS), touched=touched, rows=rows)
+TABLE = Table(
+    NAME,
+    inputs=(ACTIVITIES, SUB_ACTIVITY, SETTINGS),
+    touched=touched,
+    rows=rows,
+    day="local_day",
+)

@@ -207,4 +207,11 @@ def _batch(columns: Columns, contract: Contract) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=list(contract.column_names))
 
 
-TABLE = Table(NAME, inputs=(ACTIVITIES,), touched=touched, rows=rows, has_horizon=True)
+TABLE = Table(
+    NAME,
+    inputs=(ACTIVITIES,),
+    touched=touched,
+    rows=rows,
+    has_horizon=True,
+    day="as_of_date",
+)

@@ -128,7 +128,7 @@ def with_image(bronze: DataFrame, settings: Mapping[str, Any]) -> DataFrame:
         .otherwise(text)
     )
     parsed = bronze.withColumn("image", fields.json_struct(image, _names()))
-    parsed = parsed.withColumn("image", _with_api_names(F.col("image")))
+    parsed = parsed.withColumn("image", _with_api_names(F.col("image"), source == "debezium"))
     # A record that is readable as a whole but has a field of another shape is not corrupt; one of
     # which the landing zone could not even take the id, though there is one, is.
     has_id = F.coalesce(F.col("image.id").rlike(r"^\s*\d+\s*$"), F.lit(False))
@@ -148,14 +148,15 @@ def _names() -> str:
     return IMAGE + "".join(f", {name} STRING" for name in FLAT_NAMES.values())
 
 
-def _with_api_names(image: Column) -> Column:
-    names = [name.split()[0] for name in IMAGE.split(",")]
-    values = [
-        F.coalesce(image[name], image[FLAT_NAMES[name]]) if name in FLAT_NAMES else image[name]
-        for name in names
-    ]
-    found = [value.alias(name) for name, value in zip(names, values, strict=True)]
-    return F.when(image.isNotNull(), F.struct(*found, image["_corrupt_record"]))
+def _with_api_names(image: Column, is_change: Column) -> Column:
+    """The struct of IMAGE's fields; those of a flat row under the names of the API."""
+    values = []
+    for name in (field.split()[0] for field in IMAGE.split(",")):
+        value = image[name]
+        if name in FLAT_NAMES:
+            value = F.coalesce(value, F.when(is_change, image[FLAT_NAMES[name]]))
+        values.append(value.alias(name))
+    return F.when(image.isNotNull(), F.struct(*values, image["_corrupt_record"]))
 
 
 def _export_image(payload: str | None, localised: strava_export.Languages) -> str | None:

@@ -53,4 +53,5 @@ TABLE = Table(
     rows=rows,
     judges_records=True,
     follows_window=False,
+    day="valid_from",
 )

@@ -33,4 +33,5 @@ TABLE = Table(
     rows=rows,
     windowed_inputs=(BRONZE,),
     judges_records=True,
+    day="local_day",
 )

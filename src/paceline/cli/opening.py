@@ -1,0 +1,43 @@
+"""Opening a warehouse that is there, for the commands that look at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paceline import ledger
+from paceline.cli.execute import Options
+from paceline.errors import UsageError
+from paceline.run import conf_directory, load_settings, session
+from paceline.warehouse import Warehouse
+
+
+def is_empty(root: Path) -> bool:
+    """Whether no run has ever written to a local warehouse."""
+    return not (root / "ops" / "ledger" / "_delta_log").is_dir()
+
+
+def root_and_catalog(options: Options) -> tuple[Path | None, str]:
+    """Where the tables are: a local directory, or the name of a catalog.
+
+    Raises:
+        UsageError: when the local warehouse is empty.
+    """
+    settings = load_settings(conf_directory(options.conf))
+    catalog = options.catalog or settings.catalog
+    if catalog:
+        return None, catalog
+    root = Path(options.warehouse or settings.warehouse)
+    if is_empty(root):
+        raise UsageError(
+            f"The warehouse {root} is empty: run spark-submit jobs/feature_activity.py first, or "
+            "name another one with --warehouse."
+        )
+    return root.resolve(), ""
+
+
+def opened(root: Path | None, catalog: str) -> Warehouse:
+    """The warehouse, with its schemas and the tables of ops known to the session."""
+    warehouse = Warehouse(session(root), root, catalog)
+    warehouse.create_schemas()
+    ledger.create(warehouse)
+    return warehouse

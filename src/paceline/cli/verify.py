@@ -1,0 +1,149 @@
+"""`paceline verify`: whether the published tables equal a rebuild from bronze."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from paceline import __version__, ledger, lineage
+from paceline.cli.execute import ROLLING, Options, policies_in_force
+from paceline.cli.opening import opened, root_and_catalog
+from paceline.contract import Contract, load_all
+from paceline.errors import PacelineError, UsageError
+from paceline.ledger import Entry, State
+from paceline.run import conf_directory, load_settings, lock, new_run_id
+from paceline.table import Context, Table
+from paceline.verify import Difference, Finding, sample, verify
+from paceline.warehouse import Warehouse
+
+JOB = "verify"
+MADE = tuple(table for table in lineage.TABLES if table.inputs)
+
+
+def verify_tables(
+    options: Options,
+    athletes: int | None,
+    table_name: str | None,
+    tell: Callable[[str], None] = print,
+) -> list[Finding]:
+    """Compares published tables with their rebuild, tells the result and notes it in the ledger.
+
+    Args:
+        options: where the tables are, and the settings.
+        athletes: how many athletes to compare, chosen by the hash of their id; None means all.
+        table_name: the only table to compare; None means all.
+        tell: called with each line for the user.
+
+    Raises:
+        UsageError: when there is no such table or warehouse.
+        LockedError: when a run holds the local warehouse.
+        PacelineError: when a table differs, or cannot be judged.
+    """
+    names = [table.name for table in MADE]
+    if table_name is not None and table_name not in names:
+        raise UsageError(f"--table is {table_name!r}; allowed are {', '.join(names)}.")
+    root, catalog = root_and_catalog(options)
+    directory = conf_directory(options.conf)
+    contracts = load_all(directory / "contracts")
+    settings = load_settings(directory).for_recipes()
+    with lock(root):
+        started_at = datetime.now(UTC)
+        warehouse = opened(root, catalog)
+        state = ledger.state(warehouse)
+        tables = _known(warehouse, state, contracts)
+        stored = state.sealed.get(ROLLING)
+        policies = policies_in_force(contracts, options.policy)
+        horizon = stored.horizon if stored else None
+        context = Context(settings, contracts, policies, horizon=horizon)
+        chosen = sample(tables, athletes, warehouse) if athletes and tables else None
+        asked = set(names if table_name is None else [table_name])
+        findings = verify(MADE, asked, state.sealed, context, warehouse, chosen)
+        scope = None if chosen is None else f"a sample of {len(chosen)} athletes"
+        run_id = new_run_id(started_at)
+        entries = [_entry(finding, run_id, scope, started_at, context) for finding in findings]
+        ledger.append(warehouse, entries)
+    tell(f"{JOB} {run_id}: {scope or 'all rows'}")
+    for finding in findings:
+        tell(_told(finding))
+        for difference in finding.first:
+            tell(_shown(difference))
+    _raise(findings)
+    return findings
+
+
+def _known(warehouse: Warehouse, state: State, contracts: dict[str, Contract]) -> list[Table]:
+    """The tables that have been published, with their inputs made known to the session."""
+    tables = [table for table in MADE if table.name in state.sealed]
+    for name in dict.fromkeys(n for table in tables for n in (*table.inputs, table.name)):
+        if name not in contracts:
+            raise UsageError(f"The settings have no contract for {name}: copy it from the project.")
+        if not warehouse.exists(name):
+            raise PacelineError(
+                f"{name} has been published but is gone: run the jobs, which make it again."
+            )
+        warehouse.register(name)
+    return tables
+
+
+def _entry(
+    finding: Finding, run_id: str, scope: str | None, started_at: datetime, context: Context
+) -> Entry:
+    """The row of the ledger; it names no values, which may be personal."""
+    columns = sorted({name for found in finding.first for name, _, _ in found.columns})
+    message = finding.problem
+    if finding.differing:
+        where = f", first in {', '.join(columns)}" if columns else ""
+        message = f"{finding.differing} rows differ from a rebuild{where}"
+    return Entry(
+        run_id=run_id,
+        job=JOB,
+        table_name=finding.table_name,
+        status=ledger.VERIFIED,
+        verdict=finding.verdict,
+        horizon=context.horizon if finding.table_name == ROLLING else None,
+        scope=scope,
+        rows_compared=finding.compared,
+        rows_unchanged=finding.compared - finding.differing,
+        code_version=__version__,
+        contract_version=context.contracts[finding.table_name].version,
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        message=message,
+    )
+
+
+def _told(finding: Finding) -> str:
+    line = f"  {finding.table_name:<40} {finding.verdict:<5}"
+    if finding.problem is not None:
+        return f"{line} {finding.problem}"
+    found = f"{finding.differing:,} of them differ" if finding.differing else "all equal"
+    return f"{line} {finding.compared:,} rows compared, {found}"
+
+
+def _shown(difference: Difference) -> str:
+    key = ", ".join(f"{name} {_text(value)}" for name, value in difference.key.items())
+    columns = "".join(
+        f"\n        {name}: published {_text(published)}, rebuilt {_text(rebuilt)}"
+        for name, published, rebuilt in difference.columns
+    )
+    return f"    {key} {difference.what}{columns}"
+
+
+def _text(value: Any) -> str:
+    return "NULL" if value is None else str(value)
+
+
+def _raise(findings: list[Finding]) -> None:
+    unjudged = [finding for finding in findings if finding.problem is not None]
+    differing = [finding.table_name for finding in findings if finding.differing]
+    if differing:
+        raise PacelineError(
+            f"{', '.join(differing)} differ from a rebuild from bronze: run the jobs, which repair "
+            "what was written behind their back; if it differs even then, report it."
+        )
+    if unjudged:
+        raise PacelineError(
+            f"{unjudged[0].table_name} cannot be judged ({unjudged[0].problem}): run the jobs "
+            "without --start first, and verify then."
+        )

@@ -1,0 +1,136 @@
+"""Random deliveries: edits, moves, deletes, copies and faults, of many athletes at once.
+
+Values, days and change times come from small sets, so that ties, returns to an earlier value and
+changes that change nothing are common.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+ATHLETES = 40
+ACTIVITIES_EACH = 6
+FIRST_DAY, DAYS = date(2024, 1, 1), 130
+SPLITS = [
+    {"split": n, "distance": 1000.0, "moving_time": 280 + 7 * n, "average_heartrate": 139.5 + n}
+    for n in range(1, 6)
+]
+# Good values more often than broken ones, of which each field has one.
+FIELDS: dict[str, list[Any]] = {
+    "sport_type": ["Run", "Run", "TrailRun", "Ride", "Walk"],
+    "distance": [10000.0, 10000.5, 5000.25, 15000.0, "8000.125", 0, None, -1.0],
+    "moving_time": [3000, 3000, 2999, 1500.0, "3600", 90_000, 0],
+    "total_elevation_gain": [None, 0.0, 55.5, 120.0005, -3.0],
+    "average_heartrate": [None, None, 140.0, 150.0, 12.0],
+    "max_heartrate": [None, 150.0, 180.0, 145.0],
+    "workout_type": [None, 0, 1],
+    "name": ["Morning run", "Läufe 🏃", None],
+}
+DETAILS: dict[str, list[Any]] = {
+    "calories": [700.0, 650.5],
+    "splits_metric": [SPLITS, SPLITS[:4], SPLITS[:2], []],
+    "laps": [[{"lap_index": 1, "distance": 5000.0, "moving_time": 1500}], []],
+}
+FLAT = {
+    "distance": "distance_m",
+    "moving_time": "moving_time_s",
+    "elapsed_time": "elapsed_time_s",
+    "total_elevation_gain": "elevation_gain_m",
+    "average_heartrate": "average_heartrate_bpm",
+    "max_heartrate": "max_heartrate_bpm",
+}
+SETTINGS: dict[str, list[Any]] = {
+    "threshold_pace_s_per_km": [240, 270.0, 300, None, 50],
+    "hr_max_bpm": [190, 185.5, None],
+    "hr_rest_bpm": [50, 55, None],
+    "lthr_bpm": [170, None],
+    "sex": ["F", "M", None],
+}
+FAULTS = ["{broken", "[]", '"text"', "12", '{"id": 1.5, "athlete": {"id": 1}}']
+
+
+def deliveries(random: Random, share: float) -> dict[str, list[str]]:
+    """Files by path without its end: some records of a share of all athletes, shuffled."""
+    records: dict[str, list[str]] = {"strava_api": [], "cdc": []}
+    for athlete in range(1, ATHLETES + 1):
+        if random.random() < share:
+            for _ in range(random.randint(1, 3)):
+                kind, line = _record(random, athlete)
+                records[kind] += [line] * random.choice([1, 1, 1, 2])
+    if random.random() < 0.5:
+        records["strava_api"].append(random.choice(FAULTS))
+        records["cdc"] += random.sample(["null", '{"op": "t"}', '{"op": "d", "before": {}}'], 2)
+    for lines in records.values():
+        random.shuffle(lines)
+    return {kind: lines for kind, lines in records.items() if lines}
+
+
+def settings(random: Random) -> list[str]:
+    """Settings of some athletes, back-dated ones too."""
+    return [
+        json.dumps(
+            {
+                "athlete_id": athlete,
+                "valid_from": _day(random, beyond=0).isoformat(),
+                "updated_at": _changed_at(random),
+                **{name: random.choice(values) for name, values in SETTINGS.items()},
+            }
+        )
+        for athlete in random.sample(range(1, ATHLETES + 1), 8)
+    ]
+
+
+def _record(random: Random, athlete: int) -> tuple[str, str]:
+    # Two neighbours share their activities, which so move from one to the other.
+    owner = athlete if random.random() < 0.9 else (athlete - 1 ^ 1) + 1
+    activity = (athlete + 1) // 2 * 100 + random.randrange(ACTIVITIES_EACH)
+    form = random.choices(("api", "api image", "flat", "delete"), (60, 12, 12, 16))[0]
+    image = _image(random, activity, owner)
+    if form == "api":
+        if random.random() < 0.9:
+            image["updated_at"] = _changed_at(random)
+        return "strava_api", json.dumps(image)
+    op = "d" if form == "delete" else random.choice("cur")
+    if form == "flat":
+        image = {FLAT.get(name, name): value for name, value in image.items()}
+        image |= {"activity_id": image.pop("id"), "athlete_id": image.pop("athlete")["id"]}
+    if form == "delete":
+        image = random.choice([{"id": activity}, {"activity_id": activity, "athlete_id": owner}])
+    envelope = {
+        "op": op,
+        "before": image if op == "d" else None,
+        "after": None if op == "d" else image,
+        "ts_ms": 1_720_000_000_000 + random.randrange(8) * 86_400_000,
+        "source": {"lsn": random.choice([None, 1, 2, 3])},
+    }
+    return "cdc", json.dumps(random.choice([envelope, {"schema": {}, "payload": envelope}]))
+
+
+def _image(random: Random, activity: int, athlete: int) -> dict[str, Any]:
+    day, at_night = _day(random, beyond=3), random.random() < 0.2
+    local = day + timedelta(days=1) if at_night else day
+    hour = "23:30:00Z" if at_night else "06:00:00Z"
+    image: dict[str, Any] = {
+        "id": activity,
+        "athlete": {"id": athlete},
+        "start_date": f"{day}T{hour}",
+        "start_date_local": f"{local}T{'01:30:00Z' if at_night else '08:00:00Z'}",
+        "elapsed_time": random.choice([3700, 100_000]),
+    }
+    for name, values in FIELDS.items():
+        # The last value is often the broken one, or a rare one.
+        image[name] = random.choice(values if random.random() < 0.3 else values[:2])
+    if random.random() < 0.3:
+        image |= {name: random.choice(values) for name, values in DETAILS.items()}
+    return image
+
+
+def _day(random: Random, beyond: int) -> date:
+    return FIRST_DAY + timedelta(days=random.randrange(0, DAYS + beyond, random.choice([1, 10])))
+
+
+def _changed_at(random: Random) -> str:
+    return f"2024-07-0{random.randint(3, 9)}T09:46:40Z"

@@ -1,0 +1,190 @@
+"""A small world: what it has delivered, the warehouse made from it, and what must be in there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from paceline.ledger import Entry
+from tests.conftest import CONF
+from tests.oracle import KEYS, Conf, Delivery, Outcome, outcome
+from tests.oracle.compare import differences
+from tests.pipeline.warehouse import NOW, run
+
+SILVER, PARTS, SETTINGS, FEATURES, ROLLING = KEYS
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# All files of a world have the same age; where a change time matters, the record says it.
+SEEN_US = (NOW - EPOCH) // timedelta(microseconds=1)
+
+Effects = dict[str, tuple[int, int, int]]
+
+
+class World:
+    """Deliveries in a landing zone and a warehouse, both below `root`; `conf` is a copy to change.
+
+    `default_threshold_pace_s_per_km`, `dormant_after_days` and the `limits` of rules are those of
+    `tests.oracle.Conf`, and reach the product through its own files.
+    """
+
+    def __init__(self, spark: SparkSession, root: Path, horizon: date, **settings: Any) -> None:
+        self.spark, self.root, self.horizon = spark, root, horizon
+        self.deliveries: list[Delivery] = []
+        self.settings: dict[str, Any] = {}
+        self.limits: dict[str, float] = {}
+        (root / "landing").mkdir(parents=True)
+        shutil.copytree(CONF, root / "conf", ignore=shutil.ignore_patterns("spark"))
+        self.configure(**settings)
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse"
+
+    def deliver(self, path: str, *lines: Any) -> None:
+        """Drops a file; a line is a text, or becomes JSON."""
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        text = "\n".join(texts) + "\n"
+        file = self.root / "landing" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        os.utime(file, ns=(SEEN_US * 1000, SEEN_US * 1000))
+        self.deliveries.append(Delivery(path, text, SEEN_US, NOW.date()))
+
+    def configure(self, **settings: Any) -> None:
+        """Changes settings of paceline.yml."""
+        self.settings |= settings
+        path = self.root / "conf" / "paceline.yml"
+        text = path.read_text(encoding="utf-8")
+        for name, value in settings.items():
+            text, found = re.subn(rf"(?m)^{name}: .*$", f"{name}: {value}", text)
+            assert found == 1, name
+        path.write_text(text, encoding="utf-8")
+
+    def limit_speed(self, family: str, km_h: int) -> None:
+        """Changes the rule for the greatest average speed of runs or rides in silver's contract."""
+        path = self.root / "conf" / "contracts" / "silver.strava_activities.odcs.yaml"
+        text, found = re.subn(
+            rf"(<> '{family}'[^<]*<= 0\s+OR 3\.6 \* distance_m <= )\d+D",
+            rf"\g<1>{km_h}D",
+            path.read_text(encoding="utf-8"),
+        )
+        assert found == 1
+        path.write_text(text, encoding="utf-8")
+        self.limits[f"{family}_speed_max"] = km_h
+
+    def run(
+        self,
+        hook: Callable[[str, str, str], None] = lambda moment, step, name: None,
+        *,
+        warehouse: Path | None = None,
+        tell: Callable[[str], None] = lambda line: None,
+        **options: Any,
+    ) -> dict[str, Entry]:
+        """Runs both jobs up to the horizon."""
+        asked = {"conf": str(self.root / "conf"), "horizon": self.horizon.isoformat()} | options
+        target = warehouse or self.warehouse
+        return run(self.spark, self.root / "landing", target, hook=hook, tell=tell, **asked)
+
+    def expected(self) -> Outcome:
+        """What has to be published and refused now, by the oracle."""
+        conf = Conf(self.horizon, limits=dict(self.limits), **self.settings)
+        return outcome(self.deliveries, conf)
+
+    def check(self) -> None:
+        """Compares every table, and the open quarantine, with the oracle."""
+        expected = self.expected()
+        found = {
+            name: lines
+            for name in KEYS
+            if (lines := differences(expected.tables[name], self.published(name)))
+        }
+        assert not found, "\n".join(f"{name}\n  " + "\n  ".join(found[name]) for name in found)
+        refused = self._refused()
+        assert len(refused) == len(set(refused))
+        assert set(refused) == expected.refused
+
+    def published(
+        self, name: str, warehouse: Path | None = None
+    ) -> dict[tuple[Any, ...], dict[str, Any]]:
+        """The rows of a table by key, in the values of the oracle."""
+        frame = self.spark.read.format("delta").load(self._path(name, warehouse))
+        columns = [
+            F.unix_micros(field.name).alias(field.name)
+            if field.dataType.simpleString() == "timestamp"
+            else F.col(field.name)
+            for field in frame.schema
+        ]
+        rows = frame.select(*columns).toArrow().to_pylist()
+        by_key = {tuple(row[column] for column in KEYS[name]): row for row in rows}
+        assert len(by_key) == len(rows), f"{name} has a key twice"
+        return by_key
+
+    def sql(self, statement: str, table: str) -> None:
+        """Does something to a table behind the pipeline's back; `{}` is its name in SQL."""
+        self.spark.sql(statement.format(f"delta.`{self._path(table)}`"))
+
+    def vacuum(self, table: str) -> None:
+        """Removes all files that the newest version of a table does not need."""
+        check = "spark.databricks.delta.retentionDurationCheck.enabled"
+        self.spark.conf.set(check, "false")
+        try:
+            self.sql("VACUUM {} RETAIN 0 HOURS", table)
+        finally:
+            self.spark.conf.unset(check)
+
+    def _path(self, name: str, warehouse: Path | None = None) -> str:
+        return str((warehouse or self.warehouse).joinpath(*name.split(".")))
+
+    def _refused(self) -> list[tuple[str, tuple[Any, ...], tuple[str, ...]]]:
+        quarantine = self.spark.read.format("delta").load(str(self.warehouse / "ops/quarantine"))
+        rows = quarantine.where("resolved_by IS NULL").select("table_name", "key", "reasons")
+        return [
+            (row["table_name"], _key(row["table_name"], row["key"]), tuple(row["reasons"]))
+            for row in rows.collect()
+        ]
+
+
+def _key(table_name: str, text: str) -> tuple[Any, ...]:
+    cells = json.loads(text)
+    if "valid_from" in cells:
+        cells["valid_from"] = date.fromisoformat(cells["valid_from"])
+    return tuple(cells.get(column) for column in KEYS[table_name])
+
+
+def effects(before: Outcome, after: Outcome) -> Effects:
+    """By table, the rows to be inserted, updated and deleted to get from one to the other."""
+    return {name: _effects(before.tables[name], after.tables[name]) for name in KEYS}
+
+
+def _effects(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> tuple[int, int, int]:
+    both = before.keys() & after.keys()
+    updated = sum(repr(before[key]) != repr(after[key]) for key in both)
+    return len(after.keys() - both), updated, len(before.keys() - both)
+
+
+def told(entries: Mapping[str, Entry]) -> Effects:
+    """By table, what the ledger says has been inserted, updated and deleted."""
+    return {
+        name: (entry.rows_inserted, entry.rows_updated, entry.rows_deleted)
+        for name, entry in entries.items()
+        if name in KEYS
+    }
+
+
+def first_touched_days(before: Outcome, after: Outcome) -> dict[int, date]:
+    """By athlete, the earliest day with a changed row of activity_features, in either image."""
+    old, new = before.tables[FEATURES], after.tables[FEATURES]
+    days: dict[int, date] = {}
+    for key in old.keys() | new.keys():
+        if repr(old.get(key)) != repr(new.get(key)):
+            for row in filter(None, (old.get(key), new.get(key))):
+                days[key[0]] = min(days.get(key[0], row["local_day"]), row["local_day"])
+    return days
