@@ -15,6 +15,7 @@ rm -rf demo
 run paceline generate --athletes 40 --days 730 --seed 7 --end "$(date -u +%Y-%m-%d)" --into demo/landing
 run spark-submit jobs/feature_activity.py --landing demo/landing --warehouse demo/warehouse
 run spark-submit jobs/feature_rolling.py --landing demo/landing --warehouse demo/warehouse
+run paceline verify --warehouse demo/warehouse
 run paceline status --warehouse demo/warehouse
 
 cat <<'EOT'

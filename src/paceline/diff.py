@@ -86,25 +86,27 @@ def difference(
         contract: of the table.
         policy: in force; under STRICT an unchanged row that breaks a rule differs from what may be.
     """
-    wanted = rows.withColumn("_wanted", F.lit(True))
     if published is None and refused is None:
-        is_new = F.lit(True)
-        op = _wanted_op(F.col(t.FATE), is_new, differs=F.lit(False)).alias(OP)
+        op = _wanted_op(F.col(t.FATE), is_new=F.lit(True), differs=F.lit(False)).alias(OP)
+        kept = (REJECT_KEY, t.REASONS, t.WARNINGS, t.RECORD, t.FATE)
         replaced = F.lit(None).cast(contract.schema()).alias(REPLACES)
-        return wanted.select(op, *_kept(contract), replaced)
-    present = _present(published, refused, contract)
+        return rows.select(op, *contract.column_names, *kept, replaced)
+    # Rows as one value each: what is said once per row needs not be planned once per column.
+    row = F.struct(*contract.column_names)
     names = (*contract.key, REJECT_KEY)
+    marks = (t.REASONS, t.WARNINGS, t.RECORD, t.FATE)
+    wanted = rows.select(*names, row.alias("row"), *marks).alias("wanted")
+    present = _present(published, refused, contract).alias("present")
     matches = [F.col(f"wanted.{name}").eqNullSafe(F.col(f"present.{name}")) for name in names]
-    joined = wanted.alias("wanted").join(
-        present.alias("present"), reduce(lambda a, b: a & b, matches), "full_outer"
-    )
-    return joined.select(
-        _op(contract, policy).alias(OP),
-        *(_either(column.name) for column in contract.columns),
+    joined = wanted.join(present, reduce(lambda a, b: a & b, matches), "full_outer")
+    either = joined.select(
+        _op(policy).alias(OP),
+        _either("row"),
         *(_either(name) for name in (REJECT_KEY, t.REASONS)),
         *(F.col(f"wanted.{name}").alias(name) for name in (t.WARNINGS, t.RECORD, t.FATE)),
-        F.when(F.col("present._is_row"), F.struct(*_columns("present", contract))).alias(REPLACES),
+        F.when(F.col("present.is_row"), F.col("present.row")).alias(REPLACES),
     )
+    return either.select("row.*", *(name for name in either.columns if name != "row"))
 
 
 def open_rejects(quarantine: DataFrame, scope: Scope, contract: Contract) -> DataFrame:
@@ -141,35 +143,36 @@ def _present(
 ) -> DataFrame:
     parts = []
     if published is not None:
-        row = published.select(
-            *contract.column_names,
-            F.lit("").alias(REJECT_KEY),
-            F.lit(None).cast("array<string>").alias(t.REASONS),
-            F.lit(True).alias("_is_row"),
+        parts.append(
+            published.select(
+                *contract.key,
+                F.lit("").alias(REJECT_KEY),
+                F.struct(*contract.column_names).alias("row"),
+                F.lit(None).cast("array<string>").alias(t.REASONS),
+                F.lit(True).alias("is_row"),
+            )
         )
-        parts.append(row)
     if refused is not None:
-        nothing = [
-            F.lit(None).cast(column.type).alias(column.name)
+        cells = [
+            F.col(column.name)
+            if column.name in contract.key
+            else F.lit(None).cast(column.type).alias(column.name)
             for column in contract.columns
-            if column.name not in contract.key
         ]
-        parts.append(refused.select("*", *nothing, F.lit(False).alias("_is_row")))
+        names = (*contract.key, REJECT_KEY)
+        is_row = F.lit(False).alias("is_row")
+        parts.append(refused.select(*names, F.struct(*cells).alias("row"), t.REASONS, is_row))
     return reduce(lambda a, b: a.unionByName(b), parts)
 
 
-def _op(contract: Contract, policy: str) -> Column:
-    is_wanted, is_row = F.col("wanted._wanted").isNotNull(), F.col("present._is_row")
-    others = [name for name in contract.column_names if name not in contract.key]
-    differs = reduce(
-        lambda a, b: a | b,
-        (~F.col(f"wanted.{n}").eqNullSafe(F.col(f"present.{n}")) for n in others),
-        F.lit(False),
-    )
+def _op(policy: str) -> Column:
+    is_row = F.col("present.is_row")
+    differs = ~F.col("wanted.row").eqNullSafe(F.col("present.row"))
     if policy == "STRICT":
         differs = differs | (F.size(f"wanted.{t.REASONS}") > 0)
     wanted = _wanted_op(F.col(f"wanted.{t.FATE}"), is_row.isNull(), differs)
-    return F.when(~is_wanted, F.when(is_row, REMOVE).otherwise(RESOLVE)).otherwise(wanted)
+    gone = F.when(is_row, REMOVE).otherwise(RESOLVE)
+    return F.when(F.col("wanted.row").isNull(), gone).otherwise(wanted)
 
 
 def _wanted_op(fate: Column, is_new: Column, differs: Column) -> Column:
@@ -181,18 +184,12 @@ def _wanted_op(fate: Column, is_new: Column, differs: Column) -> Column:
     )
 
 
-def _kept(contract: Contract) -> list[str]:
-    return [*contract.column_names, REJECT_KEY, t.REASONS, t.WARNINGS, t.RECORD, t.FATE]
-
-
-def _columns(alias: str, contract: Contract) -> list[Column]:
-    return [F.col(f"{alias}.{name}").alias(name) for name in contract.column_names]
-
-
 def _either(name: str) -> Column:
     """The wanted value, or for a row that is not wanted any more the present one."""
-    wanted = F.col("wanted._wanted").isNotNull()
-    return F.when(wanted, F.col(f"wanted.{name}")).otherwise(F.col(f"present.{name}")).alias(name)
+    is_wanted = F.col("wanted.row").isNotNull()
+    return (
+        F.when(is_wanted, F.col(f"wanted.{name}")).otherwise(F.col(f"present.{name}")).alias(name)
+    )
 
 
 def _broken_values(contract: Contract) -> Column:
