@@ -46,6 +46,8 @@ def stage(claimed: Claim, arrivals: Arrivals | None) -> int | None:
     Raises:
         PacelineError: when the records do not add up to what has been read.
     """
+    warehouse = claimed.run.warehouse
+    before = warehouse.position(claimed.staging).version
     counts: Counter[str] = Counter()
     if arrivals is not None:
         scope = EVERYTHING
@@ -55,10 +57,10 @@ def stage(claimed: Claim, arrivals: Arrivals | None) -> int | None:
         scope, written = _changed(claimed)
         counts.update(written)
     _count(claimed, counts, scope, arrivals)
-    if not any(counts[op] for op in diff.STAGED):
-        return None
-    # Staging is append only: this version and every later one hold what has been written here.
-    return claimed.run.warehouse.position(claimed.staging).version
+    # Delta writes no commit without rows. Staging is append only, so that this version and every
+    # later one hold what has been written here.
+    version = warehouse.position(claimed.staging).version
+    return version if version > before else None
 
 
 def _changed(claimed: Claim) -> tuple[Scope, dict[str, int]]:
