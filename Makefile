@@ -2,7 +2,8 @@
 
 active := . .venv/bin/activate &&
 # Two sessions side by side: most of a small run is one thread of the driver. A module keeps to one.
-parallel := -n 2 --dist loadscope
+# The long ones come first in the order of their names, and are not moved behind the many short ones.
+parallel := -n 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: help setup demo test test-fast test-deep lint format clean
 

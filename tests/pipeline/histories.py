@@ -50,7 +50,7 @@ SETTINGS: dict[str, list[Any]] = {
     "lthr_bpm": [170, None],
     "sex": ["F", "M", None],
 }
-FAULTS = ["{broken", "[]", '"text"', "12", '{"id": 1.5, "athlete": {"id": 1}}']
+FAULTS = ["{broken", "[]", '"text"', "12", '{"athlete": {"id": 1}}']
 
 
 def deliveries(random: Random, share: float) -> dict[str, list[str]]:
