@@ -23,8 +23,10 @@ from tests.pipeline.worlds import (
     SILVER,
     Effects,
     World,
+    edited,
     effects,
     first_touched_days,
+    plain_run,
     told,
 )
 
@@ -38,21 +40,8 @@ SPLITS = [
 
 
 def run_of(athlete: int, number: int, day: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "id": athlete * 100 + number,
-        "athlete": {"id": athlete},
-        "sport_type": "Run",
-        "start_date": f"{day}T06:00:00Z",
-        "start_date_local": f"{day}T08:00:00Z",
-        "distance": 10000.0 + number,
-        "moving_time": 3000,
-        "elapsed_time": 3100,
-        "updated_at": "2024-07-01T00:00:00Z",
-    } | fields
-
-
-def edited(activity: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return activity | {"updated_at": "2024-07-02T00:00:00Z"} | fields
+    distance = {"distance": 10000.0 + number}
+    return plain_run(athlete * 100 + number, athlete, day, **distance | fields)
 
 
 def changes(*envelopes: tuple[str, dict[str, Any], int]) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -15,7 +14,7 @@ from pyspark.sql import SparkSession
 from paceline import lineage
 from paceline.ledger import Entry
 from tests.pipeline.warehouse import changed, versions
-from tests.pipeline.worlds import FEATURES, PARTS, ROLLING, SETTINGS, SILVER, World
+from tests.pipeline.worlds import FEATURES, PARTS, ROLLING, SETTINGS, SILVER, World, plain_run
 
 pytestmark = pytest.mark.slow
 
@@ -25,20 +24,6 @@ HORIZON = date(2024, 6, 30)
 DAYS = [date(2021, 7, 1) + timedelta(days=360 * n) for n in range(4)]
 LATE_DAY = date(2021, 7, 10)
 PUBLISHED = (SILVER, PARTS, SETTINGS, FEATURES, ROLLING)
-
-
-def run_of(athlete: int, number: int, day: date) -> dict[str, Any]:
-    return {
-        "id": athlete * 100 + number,
-        "athlete": {"id": athlete},
-        "sport_type": "Run",
-        "start_date": f"{day}T06:00:00Z",
-        "start_date_local": f"{day}T08:00:00Z",
-        "distance": 10000.0,
-        "moving_time": 3000,
-        "elapsed_time": 3100,
-        "updated_at": "2024-07-01T00:00:00Z",
-    }
 
 
 @dataclass
@@ -55,14 +40,14 @@ class Bill:
 def bills(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bill]:
     world = World(spark, tmp_path_factory.mktemp("cost") / "world", HORIZON)
     everyone = [
-        run_of(athlete, number, day)
+        plain_run(athlete * 100 + number, athlete, day)
         for athlete in range(1, ATHLETES + 1)
         for number, day in enumerate(DAYS)
     ]
     world.deliver("strava_api/first.jsonl", *everyone)
     world.run()
     bills = {"nothing": _bill(world, world.run)}
-    world.deliver("strava_api/late.jsonl", run_of(500, 9, LATE_DAY))
+    world.deliver("strava_api/late.jsonl", plain_run(50_009, 500, LATE_DAY))
     bills["one late activity"] = _bill(world, world.run)
     world.horizon += timedelta(days=1)
     bills["a new day"] = _bill(world, world.run)

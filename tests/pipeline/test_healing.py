@@ -26,7 +26,9 @@ from tests.pipeline.worlds import (
     SILVER,
     Effects,
     World,
+    edited,
     effects,
+    plain_run,
     told,
 )
 
@@ -39,21 +41,7 @@ LATE, MIDDLE, EARLY, ANCIENT = "2024-06-10", "2024-05-15", "2024-05-01", "1985-0
 
 
 def run_of(number: int, day: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "id": 100 + number,
-        "athlete": {"id": 1 + number % 3},
-        "sport_type": "Run",
-        "start_date": f"{day}T06:00:00Z",
-        "start_date_local": f"{day}T08:00:00Z",
-        "distance": 10000.0,
-        "moving_time": 3000,
-        "elapsed_time": 3100,
-        "updated_at": "2024-07-01T00:00:00Z",
-    } | fields
-
-
-def edited(activity: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return activity | {"updated_at": "2024-07-02T00:00:00Z"} | fields
+    return plain_run(100 + number, 1 + number % 3, day, **fields)
 
 
 SPLITS = [{"split": n, "distance": 1000.0, "moving_time": 300} for n in range(1, 6)]

@@ -28,6 +28,26 @@ SEEN_US = (NOW - EPOCH) // timedelta(microseconds=1)
 Effects = dict[str, tuple[int, int, int]]
 
 
+def plain_run(activity: int, athlete: int, day: date | str, **fields: Any) -> dict[str, Any]:
+    """An API object: 10 km in 50 minutes at 08:00 of the place, last changed on 1 July 2024."""
+    return {
+        "id": activity,
+        "athlete": {"id": athlete},
+        "sport_type": "Run",
+        "start_date": f"{day}T06:00:00Z",
+        "start_date_local": f"{day}T08:00:00Z",
+        "distance": 10000.0,
+        "moving_time": 3000,
+        "elapsed_time": 3100,
+        "updated_at": "2024-07-01T00:00:00Z",
+    } | fields
+
+
+def edited(activity: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """The same a day later."""
+    return activity | {"updated_at": "2024-07-02T00:00:00Z"} | fields
+
+
 class World:
     """Deliveries in a landing zone and a warehouse, both below `root`; `conf` is a copy to change.
 
