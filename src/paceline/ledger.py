@@ -205,6 +205,13 @@ def replace(warehouse: Warehouse, entry: Entry) -> None:
     )
 
 
+def note_lost_alert(warehouse: Warehouse, last: Entry, at: datetime) -> None:
+    """Notes among the verdicts of a run that nobody could be told about it."""
+    check = ("alert_delivered", 0.0, 1.0, "warning", "WARN")
+    row = (last.run_id, last.table_name, *check, last.contract_version, at)
+    append_rows(warehouse, VERDICTS, VERDICTS_DDL, [row])
+
+
 def abandon(warehouse: Warehouse, unfinished: tuple[tuple[str, str], ...]) -> None:
     """Marks the rows of crashed runs as ABANDONED."""
     for run_id, table_name in unfinished:

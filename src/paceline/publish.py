@@ -26,6 +26,7 @@ from paceline.diff import (
     UPDATE,
     staging_ddl,
 )
+from paceline.errors import PacelineError
 from paceline.ledger import Entry
 from paceline.merge import StaleError, merge, quarantine, staged_rows
 from paceline.staging import Arrivals, stage
@@ -171,22 +172,31 @@ def _record(claimed: Claim, judgement: Judgement) -> None:
 def _rejection(claimed: Claim, judgement: Judgement) -> str:
     first = judgement.failures[0]
     name = claimed.run.warehouse.reference(claimed.staging)
+    observed, allowed = f"{first.observed:.0f} rows", f"{first.threshold:.0f}"
+    where = f" AND array_contains({table.REASONS}, '{first.name}')"
+    if first.name not in {rule.name for rule in claimed.contract.rules}:
+        where = ""
+    if 0 < first.threshold < 1 or first.observed < 1:
+        observed, allowed = f"{first.observed:.2%} of the rows", f"{first.threshold:.2%}"
     return (
         f"{claimed.table.name} was rejected by its audit under {claimed.policy}: {first.name} was "
-        f"broken by {first.observed:.0f} rows, allowed are {first.threshold:.0f}; nothing was "
-        f"published. The rows: SELECT * FROM {name} WHERE {RUN_ID} = '{claimed.mark}' AND "
-        f"array_contains({table.REASONS}, '{first.name}')"
+        f"broken by {observed}, allowed are {allowed}; nothing was published. The rows: "
+        f"SELECT * FROM {name} WHERE {RUN_ID} = '{claimed.mark}'{where}"
     )
 
 
 def _fail(claimed: Claim, error: Exception) -> None:
-    """Notes a failed run as far as that is still possible; the error itself is what counts."""
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Notes a failed run as far as that is still possible; the error itself is what counts.
+
+    What others than paceline say may quote values, which are personal and have no place here.
+    """
+    said = str(error) if isinstance(error, PacelineError) else type(error).__name__
     failed = replace(
         claimed.entry,
         status=ledger.FAILED,
         finished_at=datetime.now(UTC),
-        message=first_line[:500],
+        message=said[:500],
     )
+    claimed.run.outcomes[claimed.table.name] = failed
     with suppress(Exception):
         ledger.replace(claimed.run.warehouse, failed)

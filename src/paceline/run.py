@@ -184,6 +184,11 @@ def horizon(
     return wanted if stored is None else max(stored, wanted)
 
 
+def webhook() -> str | None:
+    """Where alerts go, a secret; None when nobody wants them."""
+    return os.environ.get("PACELINE_WEBHOOK", "").strip() or None
+
+
 def new_run_id(now: datetime) -> str:
     """A name for a run that sorts by time and is never given twice."""
     return f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from paceline import __version__, landing, ledger, lineage, publish
+from paceline import __version__, alerts, landing, ledger, lineage, publish
 from paceline.claim import Hook, Run, no_hook, skip
 from paceline.contract import Contract, load_all
 from paceline.deliveries import LandingZone
@@ -25,6 +25,7 @@ from paceline.run import (
     parse_day,
     parse_instant,
     session,
+    webhook,
     window,
 )
 from paceline.table import Context, Table, Window
@@ -98,8 +99,11 @@ def execute(
         warehouse = Warehouse(spark, plan.root, plan.catalog)
         state = _opened(jobs, plan, warehouse)
         outcomes: dict[str, Entry] = {}
-        for job in jobs:
-            _run_job(job, plan, options, warehouse, state, outcomes, tell, hook)
+        try:
+            for job in jobs:
+                _run_job(job, plan, options, warehouse, state, outcomes, tell, hook)
+        finally:
+            _alert(jobs, list(outcomes.values()), plan.now, warehouse, tell)
         entries = list(outcomes.values())
     rejected = [entry for entry in entries if entry.status == ledger.REJECTED]
     if rejected:
@@ -210,6 +214,23 @@ def _run_job(
     finally:
         if run.idle:
             ledger.append(warehouse, run.idle)
+
+
+def _alert(
+    jobs: Sequence[str],
+    entries: list[Entry],
+    now: datetime,
+    warehouse: Warehouse,
+    tell: Callable[[str], None],
+) -> None:
+    """Tells the webhook what went wrong; one that does not answer is noted, and changes nothing."""
+    url, text = webhook(), alerts.text_of(entries, " and ".join(jobs))
+    if url is None or text is None:
+        return
+    reason = alerts.send(url, text)
+    if reason is not None:
+        tell(f"warning: the alert was not delivered: {reason}")
+        ledger.note_lost_alert(warehouse, entries[-1], now)
 
 
 def _stored_horizon(warehouse: Warehouse, state: ledger.State) -> date | None:
