@@ -376,4 +376,4 @@ def test_make_test_ends_with_all_of_pytest(machine: Machine) -> None:
     commands = machine.run("make", "-n", "test").stdout.splitlines()
     tools = [command.split("&& ")[1] for command in commands[1:]]
     checks = ["ruff check", "ruff format --check", "mypy --strict src", "lint-imports"]
-    assert tools == [*checks, "pytest -n 2 --dist loadscope"]
+    assert tools == [*checks, "pytest -n 2 --dist loadscope --no-loadscope-reorder"]
