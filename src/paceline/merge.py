@@ -74,9 +74,11 @@ def merge(claimed: Claim, version: int, judgement: Judgement) -> int:
     target = warehouse.identifier(contract.name)
     source = staged_rows(claimed, version, ROW_OPS)
     columns = ", ".join(contract.column_names)
-    # A foreign commit in between makes the real version a later one; the next run notices.
+    # Not the version that the commit really gets: after a foreign commit in between it is a later
+    # one, and only then does the next run notice that the table holds more than this run has read.
     published = claimed.changes.target.version + 1
-    if claimed.is_first:
+    # Without the local lock two first runs could both append, and every key would be there twice.
+    if claimed.is_first and warehouse.root is not None:
         warehouse.spark.sql(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({source})")
         return published
     (done,) = warehouse.spark.sql(
