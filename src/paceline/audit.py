@@ -72,7 +72,9 @@ def audit(
 
     Structural checks (a key is never NULL and never twice) are hard under every policy. A row that
     breaks a rule fails the batch under STRICT; under QUARANTINE it has been set aside; under ALWAYS
-    it is published with a warning. `own_warnings` are the warnings that the recipe itself raises.
+    it is published with a warning. A share above its limit fails the batch unless the policy is
+    ALWAYS; shares are judged in batches of at least `min_rows` rows. `own_warnings` are the
+    warnings that the recipe itself raises, and `day` is the column whose touched days are counted.
     """
     warnings = [
         *(rule.name for rule in contract.rules if rule.severity == "warning"),
@@ -81,12 +83,14 @@ def audit(
     tally = staged.agg(*_tallies(contract, warnings, day)).collect()[0].asDict()
     counts = {op: tally[f"op_{op}"] for op in (INSERT, UPDATE, REMOVE, REFUSE, RESOLVE)}
     errors = [rule.name for rule in contract.rules if rule.severity == "error"]
+    kept = counts[INSERT] + counts[UPDATE]
     checks = [
         _hard("key_not_null", tally["null_keys"]),
         _hard("key_unique", tally["rows"] - tally["distinct_keys"]),
         *(_ruled(name, tally[f"kept_{name}"], tally[f"refused_{name}"], policy) for name in errors),
         _ruled("readable", 0, tally["refused_unreadable"], policy),
     ]
+    checks += _shares(contract, policy, tally, kept, kept + counts[REFUSE])
     for name in warnings:
         observed = tally[f"warned_{name}"]
         checks.append(Check(name, observed, 0, "warning", WARN if observed else PASS))
@@ -125,6 +129,12 @@ def _tallies(contract: Contract, warnings: list[str], day: str | None) -> list[C
         ),
         F.count_distinct(F.when(is_row, F.col("athlete_id"))).alias("athletes"),
     ]
+    tallies += [
+        F.count_if(is_kept & F.col(limit.column).isNull()).alias(f"null_{limit.column}")
+        for limit in contract.thresholds.null_limits
+    ]
+    is_broken = is_refused | (is_kept & (F.size(t.REASONS) > 0))
+    tallies.append(F.count_if(is_broken).alias("broken"))
     if day:
         days = F.flatten(F.collect_set(F.when(is_row, F.array(day, f"{REPLACES}.{day}"))))
         tallies.append(F.array_compact(F.array_distinct(days)).alias("days"))
@@ -141,6 +151,28 @@ def _tallies(contract: Contract, warnings: list[str], day: str | None) -> list[C
         tallies.append(F.min(value).alias(f"min_{column.name}"))
         tallies.append(F.max(value).alias(f"max_{column.name}"))
     return tallies
+
+
+def _shares(
+    contract: Contract, policy: str, tally: dict[str, Any], kept: int, judged: int
+) -> list[Check]:
+    """Limits on shares of a batch; in a small one, one bad row would be too large a share."""
+    limits, checks = contract.thresholds, []
+    if judged >= limits.min_rows:
+        share = tally["broken"] / judged
+        checks.append(_share("broken_share", share, limits.max_broken_share, "error", policy))
+    if kept >= limits.min_rows:
+        for limit in limits.null_limits:
+            name, share = f"null_share_{limit.column}", tally[f"null_{limit.column}"] / kept
+            checks.append(_share(name, share, limit.max_null_share, limit.severity, policy))
+    return checks
+
+
+def _share(name: str, share: float, limit: float, severity: str, policy: str) -> Check:
+    verdict = PASS
+    if share > limit:
+        verdict = WARN if severity == "warning" or policy == "ALWAYS" else FAIL
+    return Check(name, share, limit, severity, verdict)
 
 
 def _bounded(contract: Contract) -> list[Any]:

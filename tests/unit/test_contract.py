@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from paceline.contract import load, load_all
+from paceline.contract import NullLimit, Thresholds, load, load_all
 from paceline.errors import LockedError, PacelineError, RejectedError, UsageError
 
 CONTRACTS = Path(__file__).parents[2] / "conf" / "contracts"
@@ -86,6 +86,7 @@ version: 1.2.0
 status: active
 customProperties:
   - {property: policy, value: QUARANTINE}
+  - {property: maxBrokenShare, value: 0.02}
 schema:
   - name: shoes
     physicalName: silver.shoes
@@ -114,7 +115,7 @@ schema:
         examples: [12]
         quality:
           - metric: nullValues
-            mustBeLessThan: 5
+            mustBeLessOrEqualTo: 5
             unit: percent
             severity: warning
             description: Nearly all are counted.
@@ -188,8 +189,7 @@ def test_tables_without_a_source_may_be_empty_and_the_others_need_rows(contracts
         "silver.strava_sub_activity",
     }
     for name, contract in contracts.items():
-        counts = [t for t in contract.thresholds if t.metric == "rowCount"]
-        assert len(counts) == (name not in may_be_empty), name
+        assert contract.thresholds.min_table_rows == (name not in may_be_empty), name
 
 
 def test_rules_of_silver_activities_have_the_names_that_quarantine_shows(contracts):
@@ -247,19 +247,11 @@ def test_small_contract_is_read_whole(tmp_path):
     assert (rule.name, rule.severity) == ("worn_not_negative", "error")
     assert rule.predicate == "worn_km IS NULL OR worn_km >= 0"
     assert rule.counter_example == {"worn_km": -0.5}
-    rows, nulls = contract.thresholds
-    assert (rows.metric, rows.column, rows.operator, rows.limit, rows.unit) == (
-        "rowCount",
-        None,
-        "mustBeGreaterThan",
-        0.0,
-        "rows",
-    )
-    assert (nulls.metric, nulls.column, nulls.limit, nulls.severity) == (
-        "nullValues",
-        "worn_km",
-        5.0,
-        "warning",
+    assert contract.thresholds == Thresholds(
+        min_rows=1000,
+        max_broken_share=0.02,
+        null_limits=(NullLimit("worn_km", 0.05, "warning"),),
+        min_table_rows=1,
     )
 
 
@@ -281,13 +273,11 @@ def test_not_a_number_can_be_a_counter_example(tmp_path):
     [
         ("worn_km >= 0", "worn_km > 0"),
         ("value: QUARANTINE", "value: STRICT"),
-        ("mustBeLessThan: 5", "mustBeLessThan: 6"),
-        ("physicalType: DOUBLE", "physicalType: DOUBLE\n        required: true"),
+        ("physicalType: TIMESTAMP", "physicalType: TIMESTAMP\n        required: true"),
         ("name: worn_not_negative", "name: worn"),
-        ("value: QUARANTINE}", "value: QUARANTINE}\n  - {property: mayBeEmpty, value: true}"),
     ],
 )
-def test_fingerprint_changes_with_what_can_change_a_verdict(tmp_path, old, new):
+def test_fingerprint_changes_with_what_can_change_a_row(tmp_path, old, new):
     before = load(small(tmp_path)).fingerprint_text()
     assert old in SMALL
     assert load(small(tmp_path, SMALL.replace(old, new))).fingerprint_text() != before
@@ -356,8 +346,8 @@ MISTAKES = {
         "the policy is 'LENIENT', allowed are STRICT, QUARANTINE, ALWAYS.",
     ),
     "no policy": (
-        "  - {property: policy, value: QUARANTINE}",
-        "  []",
+        "  - {property: policy, value: QUARANTINE}\n",
+        "",
         "kind: DataContract",
         "the policy is missing, allowed are STRICT, QUARANTINE, ALWAYS.",
     ),
@@ -371,7 +361,8 @@ MISTAKES = {
         "{property: policy, value: QUARANTINE}",
         "{property: polices, value: QUARANTINE}",
         "polices",
-        "the property is 'polices', allowed are policy, appendOnly, mayBeEmpty.",
+        "the property is 'polices', allowed are policy, appendOnly, mayBeEmpty, maxBrokenShare, "
+        "minRows.",
     ),
     "flag that is no flag": (
         "value: QUARANTINE}",
@@ -531,7 +522,7 @@ MISTAKES = {
         "        mustBeGreaterThan: 0\n",
         "",
         "- metric: rowCount",
-        "'rowCount' needs exactly one comparison of mustBe, ",
+        "'rowCount' needs the comparison 'mustBeGreaterThan' and no other.",
     ),
     "table called differently from the file": (
         "physicalName: silver.shoes",

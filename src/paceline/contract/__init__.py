@@ -11,24 +11,33 @@ row. NULL counts as broken, so a rule that lets an absent value pass says so:
 multiply instead of dividing, and compute with DOUBLE where a BIGINT could overflow. Words of SQL
 are written in capitals; any other name has to be a column or a function. The custom property
 `counterExample` gives the column values that, put into the example row, break this rule and no
-other.
+other. Its `name` also names a CHECK constraint of the table.
 
-**Thresholds.** An entry of `quality`, of the table or of one column, with a `metric` of the
-standard (`rowCount`, `nullValues`): a limit that a batch must keep.
+**Thresholds** are limits that a batch must keep, however good its single rows are. An entry of the
+table's `quality` with `metric: rowCount` says how many rows the table has at least, one of a
+column's `quality` with `metric: nullValues` in which share of the rows, in percent, it may be NULL.
+`maxBrokenShare`, a custom property of the document, is the share of rows (0..1) that may break an
+error rule. Shares are judged in batches of at least `minRows` rows, by default 1000.
+
+**Nothing passes in vain.** A contract has to ask for rows, or say `mayBeEmpty`. A column that may
+be NULL, and whose value an error rule looks at, has a limit on its NULLs, or the custom property
+`optional`, whose value is the reason why it may be absent throughout. A service level for latency
+or freshness names the column that it is about.
 
 **The example row** is the first of each column's `examples`. It breaks nothing.
 
 **Custom properties of the document.** `policy` (what a broken rule does to a batch), `appendOnly`
-(rows are only ever added) and `mayBeEmpty` (an empty table is fine).
+(rows are only ever added), `mayBeEmpty` (an empty table is fine), `maxBrokenShare` and `minRows`.
 """
 
 from paceline.contract.model import (
     Column,
     Contract,
+    NullLimit,
     Policy,
     Rule,
     Severity,
-    Threshold,
+    Thresholds,
     Value,
 )
 from paceline.contract.reader import load, load_all
@@ -36,10 +45,11 @@ from paceline.contract.reader import load, load_all
 __all__ = [
     "Column",
     "Contract",
+    "NullLimit",
     "Policy",
     "Rule",
     "Severity",
-    "Threshold",
+    "Thresholds",
     "Value",
     "load",
     "load_all",

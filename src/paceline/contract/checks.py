@@ -1,4 +1,4 @@
-"""Entries of `quality` -> row rules and thresholds."""
+"""Entries of `quality` without a metric -> row rules."""
 
 from __future__ import annotations
 
@@ -8,94 +8,97 @@ from collections.abc import Mapping
 from open_data_contract_standard.model import DataQuality
 
 from paceline.contract.document import Document, Place
-from paceline.contract.model import Column, Rule, Severity, Threshold, Value
+from paceline.contract.limits import severity
+from paceline.contract.model import Column, Rule, Value
 
 ENGINE = "paceline"
 
-_OPERATORS = (
-    "mustBe",
-    "mustNotBe",
-    "mustBeGreaterThan",
-    "mustBeGreaterOrEqualTo",
-    "mustBeLessThan",
-    "mustBeLessOrEqualTo",
-)
-_TABLE_METRICS = {"rowCount": ("rows",)}
-_COLUMN_METRICS = {"nullValues": ("rows", "percent")}
-
 _STRING_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'")
 _NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\b(?!\s*\()")
+_WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+_NULL_TEST = re.compile(r"\b\w+\s+IS\s+(?:NOT\s+)?NULL\b")
+_RULE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+# What would make a verdict depend on more than the row: clock, chance, place, and other rows.
+_BEYOND_THE_ROW = frozenset(
+    {
+        *("current_date", "current_timestamp", "curdate", "localtimestamp", "now"),
+        *("current_timezone", "unix_timestamp", "current_user", "session_user"),
+        *("rand", "randn", "random", "randstr", "uniform", "uuid", "shuffle"),
+        *("monotonically_increasing_id", "spark_partition_id", "input_file_name"),
+        *("select", "over"),
+    }
+)
 
 
 def rule(document: Document, place: Place, entry: DataQuality, columns: tuple[Column, ...]) -> Rule:
     """The row rule that `entry` describes.
 
-    Raises `UsageError` when a part of it is missing or unknown.
+    Raises `UsageError` when a part of it is missing or unknown, when it looks at more than one row,
+    or when its counter-example cannot break it.
     """
     name = document.text(place, "name", entry.name)
+    if not _RULE_NAME.fullmatch(name):
+        raise document.mistake(
+            (*place, "name"),
+            f"the rule is called '{name}', a name is made of lower-case letters, digits and '_'"
+            " and begins with a letter, because it names a constraint of the table too.",
+        )
     document.one_of(place, "type", entry.type, ("custom",))
     document.one_of(place, "engine", entry.engine, (ENGINE,))
     predicate = document.text(place, "implementation", entry.implementation)
-    types = {column.name: column.type for column in columns}
-    for unknown in _unknown_columns(predicate, types):
-        raise document.mistake(
-            (*place, "implementation"),
-            f"the rule '{name}' names the unknown column '{unknown}',"
-            f" allowed are {', '.join(types)} (words of SQL are written in capitals).",
-        )
+    by_name = {column.name: column for column in columns}
+    _check_names(document, place, name, predicate, by_name)
     return Rule(
         name=name,
         predicate=predicate,
-        severity=_severity(document, place, entry),
+        severity=severity(document, place, entry),
         description=document.text(place, "description", entry.description),
-        counter_example=_counter_example(document, place, entry, types),
+        counter_example=_counter_example(document, place, entry, predicate, by_name),
     )
 
 
-def threshold(
-    document: Document, place: Place, entry: DataQuality, column: str | None
-) -> Threshold:
-    """The limit on a batch that `entry` describes, for `column` or, when None, for the table.
+def judged_names(predicate: str) -> set[str]:
+    """Names in `predicate` whose value it looks at; a test for NULL is no look at a value.
 
-    Raises `UsageError` when a part of it is missing or unknown.
+    Words of SQL may be among them.
     """
-    metrics = _TABLE_METRICS if column is None else _COLUMN_METRICS
-    metric = document.one_of(place, "metric", entry.metric, tuple(metrics))
-    unit = document.one_of(place, "unit", entry.unit, metrics[metric])
-    operators = [name for name in _OPERATORS if getattr(entry, name) is not None]
-    if len(operators) != 1:
-        allowed = ", ".join(_OPERATORS)
-        raise document.mistake(place, f"'{metric}' needs exactly one comparison of {allowed}.")
-    limit = getattr(entry, operators[0])
-    if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise document.mistake((*place, operators[0]), f"'{operators[0]}' has to be a number.")
-    return Threshold(
-        metric=metric,
-        column=column,
-        operator=operators[0],
-        limit=float(limit),
-        unit=unit,
-        severity=_severity(document, place, entry),
-        description=document.text(place, "description", entry.description),
-    )
+    return set(_NAME.findall(_NULL_TEST.sub("", _without_texts(predicate))))
 
 
-def _severity(document: Document, place: Place, entry: DataQuality) -> Severity:
-    allowed: tuple[Severity, ...] = ("error", "warning")
-    return document.one_of(place, "severity", entry.severity, allowed)
+def _without_texts(predicate: str) -> str:
+    return _STRING_LITERAL.sub("''", predicate)
 
 
-def _unknown_columns(predicate: str, columns: Mapping[str, str]) -> list[str]:
-    """Names in `predicate` that are neither a column, nor a function, nor a word of SQL.
+def _check_names(
+    document: Document, place: Place, name: str, predicate: str, columns: Mapping[str, Column]
+) -> None:
+    """Refuses a predicate that names an unknown column, or looks beyond its row.
 
     Words of SQL are told by their capitals, which is cheap and keeps predicates readable.
     """
-    names = _NAME.findall(_STRING_LITERAL.sub("''", predicate))
-    return [name for name in names if name not in columns and not name.isupper()]
+    text = _without_texts(predicate)
+    for word in _WORD.findall(text):
+        if word.lower() in _BEYOND_THE_ROW and word not in columns:
+            raise document.mistake(
+                (*place, "implementation"),
+                f"the rule '{name}' uses '{word}', a rule may look at the values of its row only.",
+            )
+    for word in _NAME.findall(text):
+        if word not in columns and not word.isupper():
+            raise document.mistake(
+                (*place, "implementation"),
+                f"the rule '{name}' names the unknown column '{word}',"
+                f" allowed are {', '.join(columns)} (words of SQL are written in capitals).",
+            )
 
 
 def _counter_example(
-    document: Document, place: Place, entry: DataQuality, types: Mapping[str, str]
+    document: Document,
+    place: Place,
+    entry: DataQuality,
+    predicate: str,
+    columns: Mapping[str, Column],
 ) -> dict[str, Value]:
     custom = document.custom_properties(place, entry.customProperties, ("counterExample",))
     if "counterExample" not in custom:
@@ -109,9 +112,16 @@ def _counter_example(
         raise document.mistake(at, "a counterExample is a mapping of columns to values.")
     cells = {}
     for column, value in values.items():
-        if column not in types:
-            allowed = ", ".join(types)
+        if column not in columns:
+            allowed = ", ".join(columns)
             problem = f"the counterExample names the unknown column '{column}', allowed are"
             raise document.mistake((*at, column), f"{problem} {allowed}.")
-        cells[column] = document.cell((*at, column), column, value, types[column])
+        cells[column] = document.cell((*at, column), column, value, columns[column].type)
+    named = set(_NAME.findall(_without_texts(predicate)))
+    if all(name not in named or cells[name] == columns[name].example for name in cells):
+        raise document.mistake(
+            at,
+            f"the counterExample of '{entry.name}' breaks nothing, it has to change a column that"
+            " the rule names.",
+        )
     return cells

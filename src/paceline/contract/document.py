@@ -18,6 +18,12 @@ from paceline.errors import UsageError
 Place: TypeAlias = tuple[str | int, ...]
 """The way to an entry of the document: field names and positions in lists."""
 
+TABLE: Place = ("schema", 0)
+"""The place of the one table that a contract is about."""
+
+Custom: TypeAlias = dict[str, tuple[Place, Any]]
+"""Custom properties by name: where the value stands, and the value."""
+
 _Word = TypeVar("_Word", bound=str)
 
 
@@ -70,12 +76,12 @@ class Document:
         place: Place,
         properties: list[CustomProperty] | None,
         allowed: tuple[str, ...],
-    ) -> dict[str, tuple[Place, Any]]:
-        """The custom properties of `place` by name: where the value stands, and the value.
+    ) -> Custom:
+        """The custom properties of `place`.
 
         Raises `UsageError` when one is not `allowed` or given twice.
         """
-        found: dict[str, tuple[Place, Any]] = {}
+        found: Custom = {}
         for position, item in enumerate(properties or []):
             at = (*place, "customProperties", position)
             name = self.one_of(at, "property", item.property, allowed)

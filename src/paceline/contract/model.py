@@ -33,6 +33,8 @@ class Column:
     tags: tuple[str, ...]
     example: Value
     """The value in the example row."""
+    optional: str | None
+    """Why it may be NULL in every row of a batch; None where nobody has said that it may."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +54,29 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Threshold:
-    """What must hold for a batch: `metric` (of `column`, if any) compared with `limit`.
+class NullLimit:
+    """The share of a batch, 0..1, in which `column` may be NULL at most."""
 
-    `operator` and `metric` are words of the Open Data Contract Standard, for example
-    `nullValues` `mustBeLessThan` 5 `percent`.
+    column: str
+    max_null_share: float
+    severity: Severity
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What must hold for a batch, however good its single rows are.
+
+    Shares are fractions of the rows of the batch, 0..1, that still keep the limit.
     """
 
-    metric: str
-    column: str | None
-    operator: str
-    limit: float
-    unit: str
-    severity: Severity
-    description: str
+    min_rows: int
+    """Smaller batches are not judged by shares: one bad row of ten says little."""
+    max_broken_share: float
+    """Rows that break an error rule, at most."""
+    null_limits: tuple[NullLimit, ...]
+    """In the order of the columns; never a required one."""
+    min_table_rows: int
+    """Rows of the whole table, at least; 0 where it may be empty."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ class Contract:
     """In the order of the table, keys first."""
     key: tuple[str, ...]
     rules: tuple[Rule, ...]
-    thresholds: tuple[Threshold, ...]
+    thresholds: Thresholds
     policy: Policy
     append_only: bool
     may_be_empty: bool
@@ -136,14 +147,31 @@ class Contract:
         ]
         return F.array_compact(F.array(*names).cast("array<string>"))
 
+    def constraints(self) -> dict[str, str]:
+        """The CHECK constraints of the table: name -> predicate in Spark SQL.
+
+        One for each error rule, under its name, for `ALTER TABLE ... ADD CONSTRAINT ... CHECK
+        (...)`. None under the policy ALWAYS, which publishes rows that break a rule. A predicate
+        looks at one row only, and is never NULL, because a CHECK of standard SQL lets NULL pass.
+        """
+        if self.policy == "ALWAYS":
+            return {}
+        return {
+            rule.name: f"coalesce({rule.predicate}, FALSE)"
+            for rule in self.rules
+            if rule.severity == "error"
+        }
+
     def example(self) -> dict[str, Value]:
         """A row that keeps every rule, warnings included."""
         return {column.name: column.example for column in self.columns}
 
     def fingerprint_text(self) -> str:
-        """Everything of the contract that can change a verdict or a published value, as JSON.
+        """Everything of the contract that can change what is published or set aside, as JSON.
 
-        Equal contracts give equal texts; a description, an example or a tag changes nothing.
+        Equal contracts give equal texts; a description, an example or a tag changes nothing. Nor do
+        thresholds and `may_be_empty`: a batch that breaks them is published later or not at all,
+        but never with other rows, so a changed limit is no reason to compare everything again.
         """
         return json.dumps(
             {
@@ -151,13 +179,8 @@ class Contract:
                 "columns": [[c.name, c.type, c.required] for c in self.columns],
                 "key": self.key,
                 "rules": [[r.name, r.predicate, r.severity] for r in self.rules],
-                "thresholds": [
-                    [t.metric, t.column, t.operator, t.limit, t.unit, t.severity]
-                    for t in self.thresholds
-                ],
                 "policy": self.policy,
                 "append_only": self.append_only,
-                "may_be_empty": self.may_be_empty,
             },
             separators=(",", ":"),
         )

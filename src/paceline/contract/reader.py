@@ -7,16 +7,18 @@ from typing import get_args
 
 from open_data_contract_standard.model import SchemaObject, SchemaProperty
 
-from paceline.contract.checks import rule, threshold
-from paceline.contract.document import Document, Place, read
-from paceline.contract.model import Column, Contract, Policy, Rule, Threshold
+from paceline.contract.checks import rule
+from paceline.contract.document import TABLE, Custom, Document, Place, read
+from paceline.contract.limits import thresholds
+from paceline.contract.lint import refuse_vacuous
+from paceline.contract.model import Column, Contract, Policy, Rule
 from paceline.contract.values import LOGICAL_TYPES
 from paceline.errors import UsageError
 
 SUFFIX = ".odcs.yaml"
 API_VERSION = "v3.1.0"
 
-_TABLE: Place = ("schema", 0)
+_CUSTOM_PROPERTIES = ("policy", "appendOnly", "mayBeEmpty", "maxBrokenShare", "minRows")
 
 
 def load_all(directory: Path) -> dict[str, Contract]:
@@ -36,34 +38,35 @@ def load_all(directory: Path) -> dict[str, Contract]:
 def load(path: Path) -> Contract:
     """The contract in the file `path`, named `<schema>.<table>.odcs.yaml`.
 
-    Raises `UsageError` when the file has a mistake: file, line, what is wrong, what is allowed.
+    Raises `UsageError` when the file has a mistake, or promises something that nothing could break:
+    file, line, what is wrong, what is allowed.
     """
     document = read(path)
     table = _table(document)
     columns = tuple(
-        _column(document, (*_TABLE, "properties", position), item)
+        _column(document, (*TABLE, "properties", position), item)
         for position, item in enumerate(table.properties or [])
     )
     _refuse_repeated(document, "column", "properties", [column.name for column in columns])
-    rules, thresholds = _quality(document, table, columns)
+    rules = _rules(document, table, columns)
     _refuse_repeated(document, "rule", "quality", [entry.name for entry in table.quality or []])
-    custom = document.custom_properties(
-        (), document.model.customProperties, ("policy", "appendOnly", "mayBeEmpty")
-    )
+    custom = document.custom_properties((), document.model.customProperties, _CUSTOM_PROPERTIES)
     at, policy = custom.get("policy", ((), None))
     policies: tuple[Policy, ...] = get_args(Policy)
-    return Contract(
+    contract = Contract(
         name=path.name.removesuffix(SUFFIX),
         version=document.text((), "version", document.model.version),
-        description=document.text(_TABLE, "description", table.description),
+        description=document.text(TABLE, "description", table.description),
         columns=columns,
         key=_key(document, table.properties or []),
         rules=rules,
-        thresholds=thresholds,
+        thresholds=thresholds(document, table, custom),
         policy=document.one_of(at, "policy", policy, policies),
         append_only=_flag(document, custom, "appendOnly"),
         may_be_empty=_flag(document, custom, "mayBeEmpty"),
     )
+    refuse_vacuous(document, contract)
+    return contract
 
 
 def _table(document: Document) -> SchemaObject:
@@ -79,10 +82,10 @@ def _table(document: Document) -> SchemaObject:
             ("schema",),
             f"'schema' has {len(tables)} tables, a contract is about exactly one.",
         )
-    full_name = document.text(_TABLE, "physicalName", tables[0].physicalName)
+    full_name = document.text(TABLE, "physicalName", tables[0].physicalName)
     if document.path.name != full_name + SUFFIX or full_name.count(".") != 1:
         raise document.mistake(
-            (*_TABLE, "physicalName"),
+            (*TABLE, "physicalName"),
             f"the table is called '{full_name}',"
             f" the file has to be called <schema>.<table>{SUFFIX} after it.",
         )
@@ -107,17 +110,17 @@ def _column(document: Document, place: Place, item: SchemaProperty) -> Column:
             (*place, "examples", 0),
             f"the required column '{name}' has a null as first example.",
         )
-    custom = document.custom_properties(place, item.customProperties, ("unit",))
-    at, unit = custom.get("unit", (place, None))
+    custom = document.custom_properties(place, item.customProperties, ("unit", "optional"))
     return Column(
         name=name,
         type=sql_type,
         required=required,
         description=document.text(place, "description", item.description),
-        unit=None if unit is None else document.text(at, "unit", unit),
+        unit=_words(document, custom, "unit"),
         classification=item.classification,
         tags=tuple(item.tags or ()),
         example=example,
+        optional=_words(document, custom, "optional"),
     )
 
 
@@ -126,12 +129,12 @@ def _key(document: Document, items: list[SchemaProperty]) -> tuple[str, ...]:
     key = [item for item in items if item.primaryKey or item.primaryKeyPosition is not None]
     if not key:
         raise document.mistake(
-            _TABLE, "the table has no key, give its key columns 'primaryKey: true'."
+            TABLE, "the table has no key, give its key columns 'primaryKey: true'."
         )
     for position, item in enumerate(items[: len(key)], start=1):
         if not item.primaryKey or item.primaryKeyPosition != position:
             raise document.mistake(
-                (*_TABLE, "properties", position - 1),
+                (*TABLE, "properties", position - 1),
                 f"column {position} is '{item.name}', it needs 'primaryKey: true' and"
                 f" 'primaryKeyPosition: {position}': the {len(key)} key columns come first,"
                 " numbered from 1 without a gap.",
@@ -139,35 +142,34 @@ def _key(document: Document, items: list[SchemaProperty]) -> tuple[str, ...]:
     return tuple(str(item.name) for item in key)
 
 
-def _quality(
+def _rules(
     document: Document, table: SchemaObject, columns: tuple[Column, ...]
-) -> tuple[tuple[Rule, ...], tuple[Threshold, ...]]:
-    """The row rules, and the thresholds of the table and then of its columns, in file order."""
-    rules, thresholds = [], []
-    for position, entry in enumerate(table.quality or []):
-        place = (*_TABLE, "quality", position)
-        if entry.metric is None:
-            rules.append(rule(document, place, entry, columns))
-        else:
-            thresholds.append(threshold(document, place, entry, None))
-    for number, item in enumerate(table.properties or []):
-        for position, entry in enumerate(item.quality or []):
-            place = (*_TABLE, "properties", number, "quality", position)
-            thresholds.append(threshold(document, place, entry, item.name))
-    return tuple(rules), tuple(thresholds)
+) -> tuple[Rule, ...]:
+    return tuple(
+        rule(document, (*TABLE, "quality", position), entry, columns)
+        for position, entry in enumerate(table.quality or [])
+        if entry.metric is None
+    )
 
 
 def _refuse_repeated(document: Document, what: str, field: str, names: list[str | None]) -> None:
     for position, name in enumerate(names):
         if name is not None and name in names[:position]:
             raise document.mistake(
-                (*_TABLE, field, position),
+                (*TABLE, field, position),
                 f"there are two {what}s with the name '{name}'.",
             )
 
 
-def _flag(document: Document, custom: dict[str, tuple[Place, object]], name: str) -> bool:
+def _flag(document: Document, custom: Custom, name: str) -> bool:
     at, value = custom.get(name, ((), False))
     if not isinstance(value, bool):
         raise document.mistake(at, f"'{name}' is {value!r}, allowed are true, false.")
     return value
+
+
+def _words(document: Document, custom: Custom, name: str) -> str | None:
+    if name not in custom:
+        return None
+    at, value = custom[name]
+    return document.text(at, name, value)
