@@ -39,6 +39,7 @@ def plain_run(activity: int, athlete: int, day: date | str, **fields: Any) -> di
         "distance": 10000.0,
         "moving_time": 3000,
         "elapsed_time": 3100,
+        "total_elevation_gain": 50.0,
         "updated_at": "2024-07-01T00:00:00Z",
     } | fields
 
