@@ -25,11 +25,12 @@ test-fast: setup ## Run the quick tests only
 test-deep: setup ## Explore random histories for hours instead of minutes
 	$(active) pytest --hypothesis-profile deep tests/pipeline/test_random_histories.py
 
-lint: setup ## Check style, formatting, types and who imports whom
+lint: setup ## Check style, formatting, types, who imports whom, and the contracts
 	$(active) ruff check
 	$(active) ruff format --check
 	$(active) mypy --strict src
 	$(active) lint-imports
+	$(active) scripts/lint-contracts.sh
 
 format: setup ## Format the code and repair what can be repaired by itself
 	$(active) ruff check --fix

@@ -1,12 +1,16 @@
 """Judges a staged version: what it holds, rule by rule, and whether it may be published.
 
-The predicates of the contract have already marked every row; here they are counted in one query on
-the committed version, so that what is judged is what will be published.
+Great Expectations judges the rows to publish, with the suite of the contract. What it cannot see is
+counted here: rows that were set aside, rows that leave, and the table as it will be. Both read the
+committed version, so that what is judged is what will be published.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from paceline import table as t
@@ -16,20 +20,35 @@ from paceline.diff import INSERT, OP, REFUSE, REMOVE, REPLACES, RESOLVE, ROW_OPS
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
-_SEVERITY = (PASS, WARN, FAIL)
+PASS, WARN, FAIL, ERROR = "PASS", "WARN", "FAIL", "ERROR"
+_WORST_LAST = (PASS, WARN, FAIL, ERROR)
 _BOUNDED = ("BIGINT", "INT", "DATE", "STRING")
+
+_STRUCTURE = ("columns", "key_not_null", "key_unique", "required_not_null")
+
+# Severities of checks. What is structural is hard under every policy, and nobody can accept it.
+STRUCTURAL, BROKEN, PLAUSIBILITY = "structural", "error", "warning"
+
+# A batch is of an unusual size when it is ten times as large, or a tenth, of what is usual.
+_UNUSUAL = 10
+_USUAL_RUNS = 3
 
 
 @dataclass(frozen=True)
 class Check:
-    """One judged check: what was observed, what is allowed, and the verdict."""
+    """One judged check: what was observed, what is allowed, and the verdict.
+
+    `observed` and `threshold` are rows, shares (0..1) or, for the age of the newest row, the unit
+    of the service level; `observed` is None when the check could not run.
+    """
 
     name: str
-    observed: float
+    observed: float | None
     threshold: float
     severity: str
     verdict: str
+    is_accepted: bool = False
+    """Whether it would have forbidden publishing, if a person had not let it pass."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +60,7 @@ class Judgement:
         touched_athletes: athletes with a staged row.
         touched_days: days that a staged row has, or had before; None where rows have no day.
         bounds: by key column, the smallest and the greatest value among the rows to publish.
+        newest: the newest value so far of the column whose age the contract limits.
         checks: every check with its verdict.
     """
 
@@ -48,143 +68,249 @@ class Judgement:
     touched_athletes: int
     touched_days: int | None
     bounds: dict[str, tuple[Any, Any]]
+    newest: datetime | None
     checks: tuple[Check, ...]
 
     @property
     def verdict(self) -> str:
         """The worst verdict of all checks."""
-        return max((check.verdict for check in self.checks), key=_SEVERITY.index, default=PASS)
+        return max((check.verdict for check in self.checks), key=_WORST_LAST.index, default=PASS)
 
     @property
     def failures(self) -> list[Check]:
-        """The checks that forbid publishing."""
-        return [check for check in self.checks if check.verdict == FAIL]
+        """The checks that forbid publishing, those that could not run first."""
+        forbidding = [check for check in self.checks if check.verdict in (FAIL, ERROR)]
+        return sorted(forbidding, key=lambda check: check.verdict)
 
 
-def audit(
-    staged: DataFrame,
-    contract: Contract,
-    policy: str,
-    own_warnings: tuple[str, ...] = (),
-    day: str | None = None,
-) -> Judgement:
+@dataclass(frozen=True)
+class Circumstances:
+    """What an audit knows besides the staged rows.
+
+    Attributes:
+        policy: in force.
+        now: the time of the run.
+        warnings: those that the recipe itself raises.
+        day: the column whose touched days are counted.
+        newest: the newest value, until now, of the column whose age the contract limits.
+        usual_rows: rows that each of the last comparable runs wrote; none to judge no volume.
+        rows_before: counts the rows of the table, which is asked only when rows leave it; None for
+            a table that has none yet.
+        accepted: by check, what a person has accepted of it.
+    """
+
+    policy: str
+    now: datetime
+    warnings: tuple[str, ...] = ()
+    day: str | None = None
+    newest: datetime | None = None
+    usual_rows: Sequence[int] = ()
+    rows_before: Callable[[], int] | None = None
+    accepted: Mapping[str, float] | None = None
+
+
+def audit(staged: DataFrame, contract: Contract, known: Circumstances) -> Judgement:
     """Judges the staged rows of one run under a policy.
 
-    Structural checks (a key is never NULL and never twice) are hard under every policy. A row that
-    breaks a rule fails the batch under STRICT; under QUARANTINE it has been set aside; under ALWAYS
-    it is published with a warning. A share above its limit fails the batch unless the policy is
-    ALWAYS; shares are judged in batches of at least `min_rows` rows. `own_warnings` are the
-    warnings that the recipe itself raises, and `day` is the column whose touched days are counted.
+    Structural checks (the columns, a key never NULL and never twice) are hard under every policy. A
+    row that breaks a rule fails the batch under STRICT; under QUARANTINE it has been set aside, and
+    one that has not means that the judges disagree; under ALWAYS it is published with a warning. A
+    share above its limit fails the batch unless the policy is ALWAYS; shares are judged in batches
+    of at least `min_rows` rows. A check that could not run is an ERROR under every policy.
     """
-    warnings = [
-        *(rule.name for rule in contract.rules if rule.severity == "warning"),
-        *own_warnings,
-    ]
-    tally = staged.agg(*_tallies(contract, warnings, day)).collect()[0].asDict()
+    tally = staged.agg(*_tallies(contract, known)).collect()[0].asDict()
+    broken: dict[str, int | None] = {}
+    if kept := tally[f"op_{INSERT}"] + tally[f"op_{UPDATE}"]:
+        from paceline.expectations import broken_rows
+
+        rows = staged.where(staged[OP].isin(INSERT, UPDATE)).select(*contract.column_names)
+        broken = broken_rows(rows, contract, kept)
+    return weigh(contract, known, tally, broken)
+
+
+def weigh(
+    contract: Contract,
+    known: Circumstances,
+    tally: dict[str, Any],
+    broken: dict[str, int | None],
+) -> Judgement:
+    """The verdicts of `audit`, from what has been counted.
+
+    Args:
+        contract: of the table.
+        known: what else is known.
+        tally: our own counts, as `audit` makes them.
+        broken: by check, rows to publish that break it; None for a check that could not run.
+    """
     counts = {op: tally[f"op_{op}"] for op in (INSERT, UPDATE, REMOVE, REFUSE, RESOLVE)}
-    errors = [rule.name for rule in contract.rules if rule.severity == "error"]
-    kept = counts[INSERT] + counts[UPDATE]
+    # An instant comes in the zone of this machine, and without a word about it.
+    staged_newest = tally["newest"].astimezone(UTC) if tally["newest"] else None
+    newest = max(filter(None, (staged_newest, known.newest)), default=None)
     checks = [
-        _hard("key_not_null", tally["null_keys"]),
-        _hard("key_unique", tally["rows"] - tally["distinct_keys"]),
-        *(_ruled(name, tally[f"kept_{name}"], tally[f"refused_{name}"], policy) for name in errors),
-        _ruled("readable", 0, tally["refused_unreadable"], policy),
+        *_expected(contract, known.policy, counts, tally, broken),
+        *(_warned(name, tally[f"warned_{name}"]) for name in known.warnings),
+        *_share_broken(contract, known.policy, counts, tally["broken"]),
+        *_row_count(contract, known, counts),
+        *_volume(contract, known.usual_rows, sum(counts[op] for op in ROW_OPS)),
+        *_ages(contract, known.now, newest),
     ]
-    checks += _shares(contract, policy, tally, kept, kept + counts[REFUSE])
-    for name in warnings:
-        observed = tally[f"warned_{name}"]
-        checks.append(Check(name, observed, 0, "warning", WARN if observed else PASS))
     return Judgement(
         counts=counts,
         touched_athletes=tally["athletes"],
-        touched_days=len(tally["days"]) if day else None,
+        touched_days=len(tally["days"]) if known.day else None,
         bounds={
             column.name: (tally[f"min_{column.name}"], tally[f"max_{column.name}"])
             for column in _bounded(contract)
         },
-        checks=tuple(checks),
+        newest=newest,
+        checks=tuple(_unless_accepted(check, known.accepted or {}) for check in checks),
     )
 
 
-def _tallies(contract: Contract, warnings: list[str], day: str | None) -> list[Column]:
+def _tallies(contract: Contract, known: Circumstances) -> list[Column]:
     from pyspark.sql import functions as F
 
     is_row = F.col(OP).isin(*ROW_OPS)
     is_kept = F.col(OP).isin(INSERT, UPDATE)
     is_refused = F.col(OP) == REFUSE
-    key_is_null = F.lit(False)
-    for name in contract.key:
-        key_is_null = key_is_null | F.col(name).isNull()
-    key = F.struct(*contract.key)
     tallies = [
         F.count_if(F.col(OP) == op).alias(f"op_{op}")
         for op in (INSERT, UPDATE, REMOVE, REFUSE, RESOLVE)
     ]
-    tallies += [
-        F.count_if(is_row).alias("rows"),
-        F.count_if(is_row & key_is_null).alias("null_keys"),
-        F.count_distinct(F.when(is_row, key)).alias("distinct_keys"),
-        F.count_if(is_refused & F.array_contains(t.REASONS, "unreadable")).alias(
-            "refused_unreadable"
-        ),
-        F.count_distinct(F.when(is_row, F.col("athlete_id"))).alias("athletes"),
-    ]
-    tallies += [
-        F.count_if(is_kept & F.col(limit.column).isNull()).alias(f"null_{limit.column}")
-        for limit in contract.thresholds.null_limits
-    ]
+    tallies.append(F.count_distinct(F.when(is_row, F.col("athlete_id"))).alias("athletes"))
     is_broken = is_refused | (is_kept & (F.size(t.REASONS) > 0))
     tallies.append(F.count_if(is_broken).alias("broken"))
-    if day:
-        days = F.flatten(F.collect_set(F.when(is_row, F.array(day, f"{REPLACES}.{day}"))))
-        tallies.append(F.array_compact(F.array_distinct(days)).alias("days"))
-    for rule in contract.rules:
-        if rule.severity == "error":
-            is_broken = F.array_contains(t.REASONS, rule.name)
-            tallies.append(F.count_if(is_kept & is_broken).alias(f"kept_{rule.name}"))
-            tallies.append(F.count_if(is_refused & is_broken).alias(f"refused_{rule.name}"))
-    for name in warnings:
+    if known.day:
+        days = F.array(known.day, f"{REPLACES}.{known.day}")
+        seen = F.flatten(F.collect_set(F.when(is_row, days)))
+        tallies.append(F.array_compact(F.array_distinct(seen)).alias("days"))
+    for name in ("unreadable", *_rules(contract, "error")):
+        refused_for_it = is_refused & F.array_contains(t.REASONS, name)
+        tallies.append(F.count_if(refused_for_it).alias(f"refused_{name}"))
+    for name in known.warnings:
         is_warned = is_kept & F.array_contains(t.WARNINGS, name)
         tallies.append(F.count_if(is_warned).alias(f"warned_{name}"))
     for column in _bounded(contract):
         value = F.when(is_row, F.col(column.name))
         tallies.append(F.min(value).alias(f"min_{column.name}"))
         tallies.append(F.max(value).alias(f"max_{column.name}"))
-    return tallies
+    ages = [F.when(is_kept, F.col(name).cast("timestamp")) for name in _aging_columns(contract)]
+    newest = F.max(ages[0]) if ages else F.lit(None).cast("timestamp")
+    return [*tallies, newest.alias("newest")]
 
 
-def _shares(
-    contract: Contract, policy: str, tally: dict[str, Any], kept: int, judged: int
+def _expected(
+    contract: Contract,
+    policy: str,
+    counts: dict[str, int],
+    tally: dict[str, Any],
+    broken: dict[str, int | None],
 ) -> list[Check]:
-    """Limits on shares of a batch; in a small one, one bad row would be too large a share."""
-    limits, checks = contract.thresholds, []
-    if judged >= limits.min_rows:
-        share = tally["broken"] / judged
-        checks.append(_share("broken_share", share, limits.max_broken_share, "error", policy))
-    if kept >= limits.min_rows:
-        for limit in limits.null_limits:
-            name, share = f"null_share_{limit.column}", tally[f"null_{limit.column}"] / kept
+    """What Great Expectations says of the rows to publish, and the rows set aside by rule."""
+    checks = [_structural(name, broken.get(name, 0)) for name in _STRUCTURE]
+    for name in _rules(contract, "error"):
+        checks.append(_ruled(name, broken.get(name, 0), tally[f"refused_{name}"], policy))
+    checks.append(_ruled("readable", 0, tally["refused_unreadable"], policy))
+    checks += [_warned(name, broken.get(name, 0)) for name in _rules(contract, "warning")]
+    for limit in contract.thresholds.null_limits:
+        name = f"null_share_{limit.column}"
+        if name in broken:
+            nulls = broken[name]
+            share = None if nulls is None else nulls / (counts[INSERT] + counts[UPDATE])
             checks.append(_share(name, share, limit.max_null_share, limit.severity, policy))
     return checks
 
 
-def _share(name: str, share: float, limit: float, severity: str, policy: str) -> Check:
+def _rules(contract: Contract, severity: str) -> list[str]:
+    return [rule.name for rule in contract.rules if rule.severity == severity]
+
+
+def _structural(name: str, observed: float | None) -> Check:
+    verdict = ERROR if observed is None else FAIL if observed else PASS
+    return Check(name, observed, 0, STRUCTURAL, verdict)
+
+
+def _ruled(name: str, kept: float | None, refused: int, policy: str) -> Check:
+    if kept is None:
+        return Check(name, None, 0, BROKEN, ERROR)
     verdict = PASS
-    if share > limit:
-        verdict = WARN if severity == "warning" or policy == "ALWAYS" else FAIL
+    if kept and policy == "QUARANTINE":
+        verdict = ERROR
+    elif kept or refused:
+        verdict = FAIL if policy == "STRICT" else WARN
+    return Check(name, kept + refused, 0, BROKEN, verdict)
+
+
+def _warned(name: str, observed: float | None) -> Check:
+    verdict = ERROR if observed is None else WARN if observed else PASS
+    return Check(name, observed, 0, PLAUSIBILITY, verdict)
+
+
+def _share_broken(
+    contract: Contract, policy: str, counts: dict[str, int], broken: int
+) -> list[Check]:
+    """In a small batch one bad row would be too large a share."""
+    judged, limits = counts[INSERT] + counts[UPDATE] + counts[REFUSE], contract.thresholds
+    if judged < limits.min_rows:
+        return []
+    return [_share("broken_share", broken / judged, limits.max_broken_share, BROKEN, policy)]
+
+
+def _share(name: str, share: float | None, limit: float, severity: str, policy: str) -> Check:
+    verdict = PASS
+    if share is None:
+        verdict = ERROR
+    elif share > limit:
+        verdict = WARN if severity == PLAUSIBILITY or policy == "ALWAYS" else FAIL
     return Check(name, share, limit, severity, verdict)
+
+
+def _row_count(contract: Contract, known: Circumstances, counts: dict[str, int]) -> list[Check]:
+    """Rows that the table will have, where they may become too few."""
+    least = contract.thresholds.min_table_rows
+    if not least or not (known.rows_before is None or counts[REMOVE]):
+        return []
+    before = known.rows_before() if known.rows_before else 0
+    rows = before + counts[INSERT] - counts[REMOVE]
+    verdict = PASS if rows >= least else WARN if known.policy == "ALWAYS" else FAIL
+    return [Check("row_count", rows, least, BROKEN, verdict)]
+
+
+def _volume(contract: Contract, usual_rows: Sequence[int], rows: int) -> list[Check]:
+    """Warns of a batch of unusual size; small ones vary, and say nothing."""
+    if len(usual_rows) < _USUAL_RUNS:
+        return []
+    usual, small = median(usual_rows), contract.thresholds.min_rows
+    if rows >= small and rows > _UNUSUAL * usual:
+        return [Check("volume", rows, _UNUSUAL * usual, PLAUSIBILITY, WARN)]
+    is_low = usual >= small and rows < usual / _UNUSUAL
+    return [Check("volume", rows, usual / _UNUSUAL, PLAUSIBILITY, WARN if is_low else PASS)]
+
+
+def _ages(contract: Contract, now: datetime, newest: datetime | None) -> list[Check]:
+    for level in contract.service_levels:
+        if newest is not None and level.max_age is not None:
+            age, unit = now - newest, level.max_age / float(level.value)
+            verdict = WARN if age > level.max_age else PASS
+            return [Check(level.name, age / unit, float(level.value), PLAUSIBILITY, verdict)]
+    return []
+
+
+def _aging_columns(contract: Contract) -> list[str]:
+    return [level.element for level in contract.service_levels if level.max_age and level.element]
+
+
+def _unless_accepted(check: Check, accepted: Mapping[str, float]) -> Check:
+    """A person lets pass what was seen, and not what is worse."""
+    is_acceptable = check.verdict == FAIL and check.severity != STRUCTURAL
+    if not is_acceptable or check.observed is None or check.name not in accepted:
+        return check
+    limit = accepted[check.name]
+    is_worse = check.observed < limit if check.name == "row_count" else check.observed > limit
+    if is_worse:
+        return check
+    return replace(check, threshold=limit, verdict=WARN, is_accepted=True)
 
 
 def _bounded(contract: Contract) -> list[Any]:
     return [c for c in contract.columns if c.name in contract.key and c.type in _BOUNDED]
-
-
-def _hard(name: str, observed: int) -> Check:
-    return Check(name, observed, 0, "error", FAIL if observed else PASS)
-
-
-def _ruled(name: str, kept: int, refused: int, policy: str) -> Check:
-    verdict = PASS
-    if kept or refused:
-        verdict = FAIL if policy == "STRICT" else WARN
-    return Check(name, kept + refused, 0, "error", verdict)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from paceline import ledger
 from paceline.changes import Changes, changes
 from paceline.contract import Contract
 from paceline.errors import PacelineError
-from paceline.ledger import Entry, State
+from paceline.ledger import Entry, Sealed, State
 from paceline.table import Context, Table
 from paceline.warehouse import Position, Warehouse
 
@@ -43,6 +43,9 @@ class Run:
         tell: called with a line for the user.
         outcomes: by table, its row of the ledger, also of jobs that ran before in this process.
         idle: rows of the ledger that are still to be written.
+        is_alone: whether a lock keeps other runs from publishing meanwhile.
+        compare_all: tables of which every row is to be compared, whatever has changed.
+        accepted: by table, what a person has accepted of its rejection: check -> observed.
     """
 
     run_id: str
@@ -57,6 +60,9 @@ class Run:
     tell: Callable[[str], None] = print
     outcomes: dict[str, Entry] = field(default_factory=dict)
     idle: list[Entry] = field(default_factory=list)
+    is_alone: bool = False
+    compare_all: Collection[str] = ()
+    accepted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,20 @@ class Claim:
     def staging(self) -> str:
         """The staging table."""
         return staging_name(self.table.name)
+
+    @property
+    def sealed(self) -> Sealed | None:
+        """What the last sealed run of the table left behind."""
+        return self.run.state.sealed.get(self.table.name)
+
+    @property
+    def is_forgiving(self) -> bool:
+        """Whether rows that broke a rule before may go on doing so.
+
+        Under STRICT they were then accepted by a person, if the same rules have let them pass.
+        """
+        is_same = self.sealed is not None and self.sealed.fingerprint == self.entry.fingerprint
+        return self.policy != "STRICT" or is_same
 
     @property
     def mark(self) -> str:
@@ -139,6 +159,9 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
     Raises:
         PacelineError: when an input has been lost, so that following it would empty the table.
     """
+    if attempt > 1:
+        # Somebody else has published since this run has read what the ledger knows.
+        run = replace(run, state=ledger.state(run.warehouse))
     sealed = run.state.sealed.get(table.name)
     found = changes(
         table,
@@ -147,6 +170,8 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
         run.warehouse,
         is_window=run.context.window is not None,
     )
+    if found.everything is None and (reason := _doubt(table.name, run, attempt)):
+        found = replace(found, since={}, everything=reason)
     for name, pin in found.pins.items():
         before = sealed.cursor.get(name) if sealed else None
         if before and before.version > 0 and pin.version == 0 and pin.table_id != before.table_id:
@@ -157,6 +182,17 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
     entry = new_entry(table, run)
     entry.input_versions = list(found.pins.values())
     return Claim(table, run, found, entry, attempt)
+
+
+def _doubt(name: str, run: Run, attempt: int) -> str | None:
+    """Why the change feed is not enough, although nothing of the table's inputs says so."""
+    if name in run.compare_all:
+        return "as asked for"
+    if attempt > 1:
+        return "another run has published in between"
+    if name in run.state.overtaken:
+        return "an unfinished run was overtaken by another one"
+    return None
 
 
 def new_entry(table: Table, run: Run) -> Entry:
@@ -181,13 +217,15 @@ def new_entry(table: Table, run: Run) -> Entry:
 def settle(claimed: Claim, status: str, version: int) -> None:
     """Fills in the sealed row: cursor and version of the table."""
     entry, run = claimed.entry, claimed.run
-    sealed = run.state.sealed.get(claimed.table.name)
+    sealed = claimed.sealed
     entry.status = status
     entry.cursor = _cursor(claimed)
     entry.target_id, entry.target_version = claimed.changes.target.table_id, version
     if claimed.is_window and entry.scope is None:
         # These rules have seen the rows of the window only.
         entry.fingerprint = sealed.fingerprint if sealed else None
+    if entry.newest is None and sealed is not None:
+        entry.newest = sealed.newest
     entry.finished_at = datetime.now(UTC)
     run.outcomes[claimed.table.name] = entry
 
@@ -209,7 +247,7 @@ def _cursor(claimed: Claim) -> list[Position]:
     """
     pins = dict(claimed.changes.pins)
     if claimed.is_window:
-        sealed = claimed.run.state.sealed.get(claimed.table.name)
+        sealed = claimed.sealed
         for name in claimed.table.windowed_inputs:
             del pins[name]
             if sealed is not None and name in sealed.cursor and not claimed.changes.everything:

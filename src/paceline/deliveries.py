@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from paceline import landing
 from paceline.landing import Delivery
 from paceline.ledger import DELIVERIES, DELIVERIES_DDL, append_rows
+from paceline.sources.limits import DEFAULTS, Limits
 from paceline.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ class LandingZone:
         settings: Mapping[str, Any],
         run_id: str,
         now: datetime,
+        limits: Limits = DEFAULTS,
     ) -> None:
         self._warehouse, self._root, self._table_name = warehouse, root, table_name
         self._settings, self._run_id, self._now = settings, run_id, now
+        self._limits = limits
         self._records: dict[Delivery, int] = {}
         self._ignored = 0
         # The landing zone knows tables without their schema.
@@ -74,7 +77,7 @@ class LandingZone:
         append_rows(self._warehouse, DELIVERIES, DELIVERIES_DDL, rows)
 
     def _discover(self, known: list[Delivery]) -> landing.Found:
-        return landing.discover(self._root, landing.SOURCES[self._short_name], known)
+        return landing.discover(self._root, landing.SOURCES[self._short_name], known, self._limits)
 
     def _known(self) -> list[Delivery]:
         known = self._warehouse.table(DELIVERIES)
@@ -92,6 +95,7 @@ class LandingZone:
             self._short_name,
             self._ingest_date,
             self._settings["export_headers"],
+            self._limits,
         )
         for delivery, batch, ignored in batches:
             self._records[delivery] += batch.num_rows

@@ -74,7 +74,8 @@ def difference(
     published: DataFrame | None,
     refused: DataFrame | None,
     contract: Contract,
-    policy: str,
+    *,
+    is_forgiving: bool = True,
 ) -> DataFrame:
     """Every wanted or present row with its `_op`, compared column by column and null-safe.
 
@@ -84,7 +85,8 @@ def difference(
         refused: open rows of ops.quarantine in the scope, as `open_rejects` gives them; None when
             none is to be compared with.
         contract: of the table.
-        policy: in force; under STRICT an unchanged row that breaks a rule differs from what may be.
+        is_forgiving: whether an unchanged row that breaks a rule may stay; otherwise it counts as
+            one that differs, so that the audit sees it.
     """
     if published is None and refused is None:
         op = _wanted_op(F.col(t.FATE), is_new=F.lit(True), differs=F.lit(False)).alias(OP)
@@ -100,7 +102,7 @@ def difference(
     matches = [F.col(f"wanted.{name}").eqNullSafe(F.col(f"present.{name}")) for name in names]
     joined = wanted.join(present, reduce(lambda a, b: a & b, matches), "full_outer")
     either = joined.select(
-        _op(policy).alias(OP),
+        _op(is_forgiving).alias(OP),
         _either("row"),
         *(_either(name) for name in (REJECT_KEY, t.REASONS)),
         *(F.col(f"wanted.{name}").alias(name) for name in (t.WARNINGS, t.RECORD, t.FATE)),
@@ -165,10 +167,10 @@ def _present(
     return reduce(lambda a, b: a.unionByName(b), parts)
 
 
-def _op(policy: str) -> Column:
+def _op(is_forgiving: bool) -> Column:
     is_row = F.col("present.is_row")
     differs = ~F.col("wanted.row").eqNullSafe(F.col("present.row"))
-    if policy == "STRICT":
+    if not is_forgiving:
         differs = differs | (F.size(f"wanted.{t.REASONS}") > 0)
     wanted = _wanted_op(F.col(f"wanted.{t.FATE}"), is_row.isNull(), differs)
     gone = F.when(is_row, REMOVE).otherwise(RESOLVE)

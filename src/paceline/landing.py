@@ -18,7 +18,9 @@ import pyarrow as pa
 
 from paceline.errors import UsageError
 from paceline.sources import athlete_settings, debezium, strava_api, strava_export
+from paceline.sources.files import Refused, as_text, listing, open_file, shown
 from paceline.sources.gunzip import Gunzip, Readable
+from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import Record, folder_athlete_id, parse_instant_us
 
 MAX_BATCH_RECORDS = 50_000
@@ -59,6 +61,8 @@ _NAME_TIME = re.compile(
     # After a minus only hours and minutes apart are an offset; digits alone there number a part.
     r"(?:(Z)|([+])(\d{2})(?:[-:_]?(\d{2}))?(?!\d)|(-)(\d{2})[-:_](00|15|30|45)(?!\d))?"
 )
+# The years 1 to 9999: a file system may hold times that no table can.
+_LEAST_MTIME_US, _GREATEST_MTIME_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +86,20 @@ class Found:
 
     new: to be read. seen_again: delivered before and not to be read, but with a size or time that
     is worth remembering, so that the file need not be opened next time. unchanged: the number of
-    files that were recognised without opening them.
+    files that were recognised without opening them. refused: for each file of the wanted sources
+    that is too large or cannot be opened, a sentence that says so; nothing of it is read.
     """
 
     new: tuple[Delivery, ...]
     seen_again: tuple[Delivery, ...]
     unchanged: int
+    refused: tuple[str, ...] = ()
 
 
 def source_of(path: str) -> str | None:
     """Return the source of a path relative to the landing zone, None if it fits no pattern."""
     parts = PurePosixPath(path).parts
-    is_text = path.isascii() or "\ufffd" not in _shown(path)
+    is_text = path.isascii() or "\ufffd" not in as_text(path)
     if len(parts) < 2 or not is_text or any(part.startswith((".", "_")) for part in parts):
         return None
     kind, name = parts[0], parts[-1].removesuffix(".gz")
@@ -110,7 +116,16 @@ def unknown_files(root: Path) -> list[str]:
 
     Names that start with `.` or `_` are not reported. Raises UsageError as `discover` does.
     """
-    return [_shown(path) for path in _files(root) if source_of(path) is None]
+    return [shown(path) for path in listing(root).paths if source_of(path) is None]
+
+
+def refused_files(root: Path) -> list[str]:
+    """Return a sentence for each thing that is left alone because it is not safe to open.
+
+    These are links out of the landing zone or to nothing, pipes, sockets and devices, and folders
+    that cannot be read. Raises UsageError as `discover` does.
+    """
+    return [f"{shown(path)} {why} and is skipped" for path, why in listing(root).refused.items()]
 
 
 def has_deliveries(root: Path) -> bool:
@@ -118,15 +133,21 @@ def has_deliveries(root: Path) -> bool:
 
     Raises UsageError as `discover` does.
     """
-    return any(source_of(path) is not None for path in _files(root))
+    return any(source_of(path) is not None for path in listing(root).paths)
 
 
-def discover(root: Path, sources: Collection[str], known: Iterable[Delivery]) -> Found:
+def discover(
+    root: Path,
+    sources: Collection[str],
+    known: Iterable[Delivery],
+    limits: Limits = DEFAULTS,
+) -> Found:
     """Look for files of the wanted sources that were not delivered before.
 
-    A file with path, size and modification time of a known delivery is not opened; another one is
-    new unless path and digest are those of a known delivery. Raises UsageError when the landing
-    directory is missing or something in it cannot be read.
+    A file with path, size and modification time of a known delivery is not read; another one is
+    new unless path and digest are those of a known delivery. A file that is too large or cannot be
+    opened is refused, and keeps no other from being found. Raises UsageError when the landing
+    directory is missing or cannot be read, and when a file vanishes.
     """
     stats: set[tuple[str, int, int]] = set()
     contents: set[tuple[str, str]] = set()
@@ -135,18 +156,24 @@ def discover(root: Path, sources: Collection[str], known: Iterable[Delivery]) ->
         contents.add((delivery.path, delivery.digest))
     new: list[Delivery] = []
     seen_again: list[Delivery] = []
+    refused: list[str] = []
     unchanged = 0
-    for path in _files(root):
+    for path in listing(root).paths:
         if source_of(path) not in sources:
             continue
-        with _opened(root, path) as stored:
-            size, mtime_us = _stat(stored)
-            if (path, size, mtime_us) in stats:
-                unchanged += 1
-                continue
-            delivery = Delivery(path, size, mtime_us, _digest(stored))
+        try:
+            with _opened(root, path) as stored:
+                size, mtime_us = _stat(stored)
+                if (path, size, mtime_us) in stats:
+                    unchanged += 1
+                    continue
+                _refuse_large(size, limits)
+                delivery = Delivery(path, size, mtime_us, _digest(stored))
+        except Refused as reason:
+            refused.append(f"{shown(path)} {reason} and is skipped")
+            continue
         (seen_again if (path, delivery.digest) in contents else new).append(delivery)
-    return Found(tuple(new), tuple(seen_again), unchanged)
+    return Found(tuple(new), tuple(seen_again), unchanged, tuple(refused))
 
 
 def record_batches(
@@ -155,17 +182,19 @@ def record_batches(
     table: str,
     ingest_date: date,
     localised: strava_export.Languages,
+    limits: Limits = DEFAULTS,
 ) -> Iterator[tuple[Delivery, pa.RecordBatch, int]]:
     """Yield the records of the deliveries for a bronze table, as batches with its schema.
 
     Each delivery has at least one batch, which is empty if it has no record, and no batch holds
     records of two; so the rows of its batches are the delivery's count of records. With each batch
     comes the number of lines that were ignored on the way to it, which are no records. Memory is
-    bounded by `MAX_BATCH_RECORDS` and `MAX_BATCH_BYTES`, but for a `.json` file, read whole.
+    bounded by `MAX_BATCH_RECORDS`, `MAX_BATCH_BYTES` and the limits, whatever a file holds.
 
     change_time_us is the record's own, else the time in the file's name, else the file's
     modification time. Raises UsageError, possibly after the last batch of a delivery, when its
-    file is gone or is no longer what was discovered: nothing of it may then be kept.
+    file is gone, can no longer be opened or is no longer what was discovered: nothing of it may
+    then be kept.
     """
     for delivery in deliveries:
         source = source_of(delivery.path)
@@ -180,60 +209,47 @@ def record_batches(
         default_us = _name_time_us(delivery.path)
         if default_us is None:
             default_us = delivery.mtime_us
-        with _opened(root, delivery.path) as stored:
+        with _reopened(root, delivery.path) as stored:
             _refuse_changed(stored, delivery)
-            for records, ignored in _bounded(_records(stored, delivery.path, localised)):
+            for records, ignored in _bounded(_records(stored, delivery.path, localised, limits)):
                 yield delivery, _batch(records, SCHEMAS[table], constants, default_us), ignored
             _refuse_changed(stored, delivery)
-
-
-def _files(root: Path) -> list[str]:
-    """Return the files below the landing zone, sorted, without names starting with `.` or `_`."""
-    if not root.is_dir():
-        raise UsageError(
-            f"The landing directory {root} does not exist: "
-            "create it and put deliveries into it, or name another one with --landing."
-        )
-    paths: list[str] = []
-    visited: set[tuple[int, int]] = set()
-    for folder, subfolders, names in os.walk(root, onerror=_refuse_unreadable, followlinks=True):
-        # Links to folders are followed, so a folder may come round again.
-        status = Path(folder).stat()
-        is_new = (status.st_dev, status.st_ino) not in visited
-        visited.add((status.st_dev, status.st_ino))
-        subfolders[:] = sorted(name for name in subfolders if is_new and name[0] not in "._")
-        relative = Path(folder).relative_to(root)
-        paths += [(relative / name).as_posix() for name in names if is_new and name[0] not in "._"]
-    return sorted(paths)
-
-
-def _shown(path: str) -> str:
-    """Return the path with U+FFFD for what is not UTF-8 in it, which no table could hold."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise UsageError(f"The landing folder {error.filename} cannot be read: {error.strerror}.")
 
 
 @contextmanager
 def _opened(root: Path, path: str) -> Iterator[BufferedReader]:
     try:
-        stored = (root / path).open("rb")
+        stored = open_file(root, path)
     except FileNotFoundError:
-        message = f"The landing file {path} vanished during the run: put it back and run again."
-        raise UsageError(message) from None
-    except OSError as error:
-        message = f"The landing file {path} cannot be read ({error.strerror}): make it readable."
-        raise UsageError(message) from None
+        raise UsageError(
+            f"The landing file {shown(path)} vanished during the run: put it back and run again."
+        ) from None
     with stored:
         yield stored
+
+
+@contextmanager
+def _reopened(root: Path, path: str) -> Iterator[BufferedReader]:
+    """Open a file that could be opened before, when it was discovered."""
+    try:
+        with _opened(root, path) as stored:
+            yield stored
+    except Refused as reason:
+        raise UsageError(
+            f"The landing file {shown(path)} changed during the run, it {reason}: run again."
+        ) from None
 
 
 def _stat(stored: BufferedReader) -> tuple[int, int]:
     """Return size and modification time in microseconds."""
     status = os.fstat(stored.fileno())
-    return status.st_size, status.st_mtime_ns // 1000
+    mtime_us = min(max(status.st_mtime_ns // 1000, _LEAST_MTIME_US), _GREATEST_MTIME_US)
+    return status.st_size, mtime_us
+
+
+def _refuse_large(size: int, limits: Limits) -> None:
+    if size > limits.max_file_bytes:
+        raise Refused(f"has {size} bytes, more than the {limits.max_file_bytes} of landing_limits,")
 
 
 def _digest(stored: BufferedReader) -> str:
@@ -243,7 +259,7 @@ def _digest(stored: BufferedReader) -> str:
 def _refuse_changed(stored: BufferedReader, delivery: Delivery) -> None:
     if _stat(stored) != (delivery.size, delivery.mtime_us):
         raise UsageError(
-            f"The landing file {delivery.path} changed during the run: "
+            f"The landing file {shown(delivery.path)} changed during the run: "
             "run again when it has been written completely."
         )
 
@@ -266,18 +282,20 @@ def _name_time_us(path: str) -> int | None:
 
 
 def _records(
-    stored: BufferedReader, path: str, localised: strava_export.Languages
+    stored: BufferedReader, path: str, localised: strava_export.Languages, limits: Limits
 ) -> Iterator[Record | None]:
-    stream: Readable = Gunzip(stored) if path.endswith(".gz") else stored
+    stream: Readable = stored
+    if path.endswith(".gz"):
+        stream = Gunzip(stored, limits.max_expanded_bytes)
     match source_of(path):
         case "strava_export":
-            return strava_export.records(stream, path, localised)
+            return strava_export.records(stream, path, localised, limits)
         case "debezium":
-            return debezium.records(stream, path)
+            return debezium.records(stream, path, limits)
         case "athlete_settings":
-            return athlete_settings.records(stream, path)
+            return athlete_settings.records(stream, path, limits)
         case _:
-            return strava_api.records(stream, path)
+            return strava_api.records(stream, path, limits)
 
 
 def _bounded(records: Iterator[Record | None]) -> Iterator[tuple[list[Record], int]]:

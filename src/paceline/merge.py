@@ -21,9 +21,22 @@ from paceline.diff import (
 from paceline.errors import PacelineError
 from paceline.warehouse import literal
 
+_CONFLICTS = ("DELTA_CONCURRENT_", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED")
+
 
 class StaleError(PacelineError):
     """Somebody else has published in between: the run has to claim again."""
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether Delta has refused a commit because another one came in between.
+
+    The classes of these errors differ between sessions, and with what has been imported; the
+    condition that they name does not.
+    """
+    condition = getattr(error, "getCondition", lambda: None)() or ""
+    first_lines = " ".join(str(error).splitlines()[:2])
+    return any(f"[{name}" in f"[{condition} {first_lines}" for name in _CONFLICTS)
 
 
 def staged_rows(claimed: Claim, version: int, ops: tuple[str, ...]) -> str:
@@ -77,8 +90,8 @@ def merge(claimed: Claim, version: int, judgement: Judgement) -> int:
     # Not the version that the commit really gets: after a foreign commit in between it is a later
     # one, and only then does the next run notice that the table holds more than this run has read.
     published = claimed.changes.target.version + 1
-    # Without the local lock two first runs could both append, and every key would be there twice.
-    if claimed.is_first and warehouse.root is not None:
+    # Two first runs side by side could both append, and every key would be there twice.
+    if claimed.is_first and claimed.run.is_alone:
         warehouse.spark.sql(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({source})")
         return published
     (done,) = warehouse.spark.sql(

@@ -6,14 +6,17 @@ resumed: the next one starts over, and finds by comparison what is left to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from random import uniform
+from time import sleep
 
-from paceline import ledger, table
-from paceline.audit import Judgement, audit
+from paceline import ledger
+from paceline.audit import BROKEN, FAIL, Check, Circumstances, audit
 from paceline.claim import Claim, Run, claim, settle, staging_name
+from paceline.constraints import PROPERTY, constrained
 from paceline.contract import Contract
 from paceline.diff import (
     INSERT,
@@ -28,21 +31,26 @@ from paceline.diff import (
 )
 from paceline.errors import PacelineError
 from paceline.ledger import Entry
-from paceline.merge import StaleError, merge, quarantine, staged_rows
+from paceline.merge import StaleError, is_conflict, merge, quarantine, staged_rows
+from paceline.rejection import rejection
 from paceline.staging import Arrivals, stage
 from paceline.table import Table
 from paceline.warehouse import APPEND_ONLY, CHANGE_FEED, NO_STATISTICS, Warehouse
 
 STEPS = ("claim", "stage", "audit", "record", "quarantine", "publish", "seal")
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 5
+# Before the n-th attempt a run waits for a random part of this many seconds, doubled each time, so
+# that two runs which have met do not meet again.
+_PAUSE_S = 0.5
 
 
-def create(warehouse: Warehouse, contract: Contract) -> None:
+def create(warehouse: Warehouse, contract: Contract, policy: str) -> None:
     """Makes a table and its staging table known, creating what is missing."""
     properties = APPEND_ONLY if contract.append_only else CHANGE_FEED
     # Files are skipped by their keys; statistics of the other columns would only cost.
     skipping = {"delta.dataSkippingStatsColumns": ",".join(contract.key)}
-    warehouse.create(contract.name, contract.ddl(), properties | skipping)
+    checks = {PROPERTY + rule: text for rule, text in contract.constraints(policy).items()}
+    warehouse.create(contract.name, contract.ddl(), properties | skipping | checks)
     staging = staging_name(contract.name)
     warehouse.create(staging, staging_ddl(contract), NO_STATISTICS, partitioned_by=(RUN_ID,))
 
@@ -60,8 +68,13 @@ def publish(recipe: Table, run: Run, arrivals: Arrivals | None = None) -> Entry:
             publishing in between.
     """
     for attempt in range(1, MAX_ATTEMPTS):
-        with suppress(StaleError):
+        try:
             return _attempt(claim(recipe, run, attempt), arrivals)
+        except Exception as error:
+            if not isinstance(error, StaleError) and not is_conflict(error):
+                raise
+            run.tell(f"{recipe.name}: another run is publishing, starting over")
+            sleep(uniform(0, _PAUSE_S * 2**attempt))
     return _attempt(claim(recipe, run, MAX_ATTEMPTS), arrivals)
 
 
@@ -85,7 +98,14 @@ def _attempt(claimed: Claim, arrivals: Arrivals | None) -> Entry:
         status = ledger.UNCHANGED
         if staged_at is not None:
             status, version = _judge_and_publish(claimed, staged_at)
+        elif _is_vain(claimed):
+            status = ledger.REJECTED
+        else:
+            with constrained(claimed, ()):
+                pass  # the rules may be others although no row is
         with _step(claimed, "seal"):
+            if not run.is_alone:
+                _refuse_overtaken(claimed)
             if arrivals is not None and status != ledger.REJECTED:
                 arrivals.remember()
             _seal(claimed, status, version)
@@ -124,21 +144,23 @@ def _judge_and_publish(claimed: Claim, staged_at: int) -> tuple[str, int]:
     entry, version = claimed.entry, claimed.changes.target.version
     rows = claimed.run.warehouse.spark.sql(staged_rows(claimed, staged_at, STAGED))
     with _step(claimed, "audit"):
-        recipe = claimed.table
-        judgement = audit(rows, claimed.contract, claimed.policy, recipe.warnings, recipe.day)
+        judgement = audit(rows, claimed.contract, _circumstances(claimed))
         entry.verdict = judgement.verdict
     with _step(claimed, "record"):
-        _record(claimed, judgement)
+        _record(claimed, judgement.checks)
     if judgement.failures:
-        entry.message = _rejection(claimed, judgement)
+        entry.message = rejection(claimed, judgement.failures)
         claimed.run.tell(entry.message)
         return ledger.REJECTED, version
+    entry.newest = judgement.newest
+    if accepted := [check.name for check in judgement.checks if check.is_accepted]:
+        entry.message = f"accepted by a person: {', '.join(accepted)}"
     with _step(claimed, "quarantine"):
         if judgement.counts[REFUSE] or judgement.counts[RESOLVE]:
             quarantine(claimed, staged_at)
-    with _step(claimed, "publish"):
+    with _step(claimed, "publish"), constrained(claimed, judgement.checks) as commits_before:
         if any(judgement.counts[op] for op in ROW_OPS):
-            version = merge(claimed, staged_at, judgement)
+            version = merge(claimed, staged_at, judgement) + commits_before
     entry.touched_athletes = judgement.touched_athletes
     entry.touched_days = judgement.touched_days
     entry.rows_inserted = judgement.counts[INSERT]
@@ -156,33 +178,55 @@ def _seal(claimed: Claim, status: str, version: int) -> None:
     ledger.replace(claimed.run.warehouse, claimed.entry)
 
 
-def _record(claimed: Claim, judgement: Judgement) -> None:
+def _record(claimed: Claim, checks: Sequence[Check]) -> None:
     warehouse, at = claimed.run.warehouse, datetime.now(UTC)
     rows = [
         (
             *(claimed.run.run_id, claimed.table.name, check.name),
-            *(float(check.observed), float(check.threshold), check.severity, check.verdict),
+            None if check.observed is None else float(check.observed),
+            *(float(check.threshold), check.severity, check.verdict),
             *(claimed.contract.version, at),
         )
-        for check in judgement.checks
+        for check in checks
     ]
     ledger.append_rows(warehouse, ledger.VERDICTS, ledger.VERDICTS_DDL, rows)
 
 
-def _rejection(claimed: Claim, judgement: Judgement) -> str:
-    first = judgement.failures[0]
-    name = claimed.run.warehouse.reference(claimed.staging)
-    observed, allowed = f"{first.observed:.0f} rows", f"{first.threshold:.0f}"
-    where = f" AND array_contains({table.REASONS}, '{first.name}')"
-    if first.name not in {rule.name for rule in claimed.contract.rules}:
-        where = ""
-    if 0 < first.threshold < 1 or first.observed < 1:
-        observed, allowed = f"{first.observed:.2%} of the rows", f"{first.threshold:.2%}"
-    return (
-        f"{claimed.table.name} was rejected by its audit under {claimed.policy}: {first.name} was "
-        f"broken by {observed}, allowed are {allowed}; nothing was published. The rows: "
-        f"SELECT * FROM {name} WHERE {RUN_ID} = '{claimed.mark}'{where}"
+def _circumstances(claimed: Claim) -> Circumstances:
+    run, recipe, sealed = claimed.run, claimed.table, claimed.sealed
+    follows_changes = claimed.changes.everything is None and not claimed.is_window
+    return Circumstances(
+        policy=claimed.policy,
+        warnings=recipe.warnings,
+        day=recipe.day,
+        now=run.started_at,
+        newest=sealed.newest if sealed else None,
+        usual_rows=sealed.usual_rows if sealed and follows_changes else (),
+        rows_before=None if claimed.is_first else lambda: claimed.own().count(),
+        accepted=run.accepted.get(recipe.name),
     )
+
+
+def _is_vain(claimed: Claim) -> bool:
+    """Whether nothing at all came for a table that may not be empty; the verdict is recorded."""
+    least, entry = claimed.contract.thresholds.min_table_rows, claimed.entry
+    is_accepted = "row_count" in claimed.run.accepted.get(entry.table_name, {})
+    if not (claimed.is_first and least) or claimed.policy == "ALWAYS" or is_accepted:
+        return False
+    check = Check("row_count", 0, least, BROKEN, FAIL)
+    entry.verdict, entry.message = FAIL, rejection(claimed, [check])
+    _record(claimed, [check])
+    claimed.run.tell(entry.message)
+    return True
+
+
+def _refuse_overtaken(claimed: Claim) -> None:
+    """Raises `StaleError` when another run has sealed the table since this one has claimed it."""
+    sealed = ledger.last_sealed(claimed.run.warehouse, claimed.table.name)
+    if sealed != (claimed.sealed.run_id if claimed.sealed else None):
+        raise StaleError(
+            f"{claimed.table.name} was published by run {sealed} in between: run again."
+        )
 
 
 def _fail(claimed: Claim, error: Exception) -> None:

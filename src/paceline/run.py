@@ -19,6 +19,7 @@ from zoneinfo import available_timezones
 import yaml
 
 from paceline.errors import LockedError, UsageError
+from paceline.sources.limits import Limits
 from paceline.table import Window
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ MIN_DORMANT_DAYS = 90
 
 @dataclass(frozen=True)
 class Settings:
-    """`paceline.yml`. All but the first three reach the recipes and are part of the fingerprint."""
+    """`paceline.yml`. All but the first four reach the recipes and are part of the fingerprint."""
 
     landing: str
     warehouse: str
     catalog: str
+    landing_limits: Mapping[str, int]
     athlete_timezone: str | Mapping[Any, str]
     default_threshold_pace_s_per_km: float
     dormant_after_days: int
@@ -42,8 +44,8 @@ class Settings:
 
     def for_recipes(self) -> dict[str, Any]:
         """The settings that a recipe may read."""
-        places = ("landing", "warehouse", "catalog")
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in places}
+        edge = ("landing", "warehouse", "catalog", "landing_limits")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in edge}
 
 
 def conf_directory(given: str | None) -> Path:
@@ -92,6 +94,10 @@ def load_settings(directory: Path) -> Settings:
 
 
 def _check_settings(path: Path, settings: Settings) -> None:
+    for name in ("landing", "warehouse", "catalog"):
+        if not isinstance(getattr(settings, name), str):
+            raise UsageError(f"{path}: {name} must be a text: put it into quotes.")
+    _check_limits(path, settings.landing_limits)
     threshold, dormant = settings.default_threshold_pace_s_per_km, settings.dormant_after_days
     if not isinstance(threshold, int | float) or not 100 <= threshold <= 1200:
         raise UsageError(
@@ -118,6 +124,20 @@ def _check_settings(path: Path, settings: Settings) -> None:
             )
     if not isinstance(settings.export_headers, dict):
         raise UsageError(f"{path}: export_headers must be a map of languages to headers.")
+
+
+def _check_limits(path: Path, given: object) -> None:
+    names = {f.name for f in fields(Limits)}
+    if not isinstance(given, dict) or set(given) != names:
+        raise UsageError(
+            f"{path}: landing_limits must be a map with exactly {', '.join(sorted(names))}."
+        )
+    for name, limit in given.items():
+        if type(limit) is not int or limit < 1:
+            raise UsageError(
+                f"{path}: {name} of landing_limits is {limit!r}; allowed are whole numbers from 1 "
+                "on."
+            )
 
 
 def parse_instant(text: str | None, flag: str) -> datetime | None:
@@ -224,6 +244,24 @@ def session(root: Path | None) -> SparkSession:
     return builder.getOrCreate()
 
 
+def disk_trouble(error: Exception, root: Path | None) -> str | None:
+    """What to do about an error that comes from the disk of a local warehouse; None for others."""
+    said = str(error)
+    if root is None:
+        return None
+    if "No space left on device" in said:
+        return (
+            f"The disk of the warehouse {root} is full: free space and run again; what was "
+            "published before is as it was, and the rest follows."
+        )
+    if any(text in said for text in ("Read-only file system", "Permission denied")):
+        return (
+            f"The warehouse {root} can no longer be written: make it writable and run again; what "
+            "was published before is as it was, and the rest follows."
+        )
+    return None
+
+
 def _check_java() -> None:
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else which("java")
@@ -236,14 +274,16 @@ def _check_java() -> None:
 
 
 @contextmanager
-def lock(root: Path | None) -> Iterator[None]:
+def lock(root: Path | None) -> Iterator[bool]:
     """Holds a local warehouse for one run; the lock of a process that has died is free.
+
+    Gives whether no other run can publish meanwhile: a catalog knows no such lock.
 
     Raises:
         LockedError: when another process holds it.
     """
     if root is None:
-        yield
+        yield False
         return
     path = root / ".paceline.lock"
     with path.open("a+", encoding="utf-8") as file:
@@ -258,5 +298,5 @@ def lock(root: Path | None) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
         file.flush()
-        yield
+        yield True
         file.truncate(0)

@@ -99,12 +99,11 @@ def _compared(claimed: Claim, scope: Scope) -> DataFrame:
     rows = claimed.table.rows(scope, claimed.inputs(), claimed.own(), claimed.run.context)
     published = None if claimed.is_first else scope.select(claimed.own())
     refused = None
-    if claimed.policy != "STRICT":
-        # Under STRICT what has been set aside before is not forgiven: the audit has to see it.
+    if claimed.is_forgiving:
         quarantine = claimed.run.warehouse.table(ledger.QUARANTINE)
         refused = diff.open_rejects(quarantine, scope, contract)
     wanted = diff.judged(rows, contract, claimed.policy)
-    return diff.difference(wanted, published, refused, contract, claimed.policy)
+    return diff.difference(wanted, published, refused, contract, is_forgiving=claimed.is_forgiving)
 
 
 def _arrived(claimed: Claim, frame: DataFrame) -> DataFrame:
@@ -115,7 +114,7 @@ def _arrived(claimed: Claim, frame: DataFrame) -> DataFrame:
         rows = rows.join(claimed.own().select(*contract.key), [*contract.key], "left_anti")
         rows = rows.select(*contract.column_names)
     wanted = diff.judged(rows, contract, claimed.policy)
-    return diff.difference(wanted, None, None, contract, claimed.policy)
+    return diff.difference(wanted, None, None, contract)
 
 
 def _written(claimed: Claim, differences: DataFrame) -> dict[str, int]:

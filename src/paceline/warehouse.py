@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -26,6 +27,12 @@ CHANGE_FEED = {
 APPEND_ONLY = {"delta.enableChangeDataFeed": "true", "delta.appendOnly": "true"}
 # For tables that are read by partition or as a whole.
 NO_STATISTICS = {"delta.dataSkippingNumIndexedCols": "0"}
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Catalogs of Databricks may hold hyphens; the name is put between back-quotes everywhere.
+_CATALOG = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+# What Hadoop's paths, URIs and globs take for something else, and what ends a name in SQL.
+_UNSAFE_IN_PATHS = frozenset("\\`%*?[]{}#;")
 
 # Operations that move files but not rows.
 MAINTENANCE = (
@@ -58,9 +65,17 @@ class Warehouse:
     root: Path | None
     catalog: str = ""
 
+    def __post_init__(self) -> None:
+        catalog_of(self.catalog)
+
     def identifier(self, table_name: str) -> str:
-        """The name of a table in SQL."""
-        return f"`{self.catalog.replace('`', '``')}`.{table_name}" if self.catalog else table_name
+        """The name of a table or schema in SQL.
+
+        Raises:
+            UsageError: when it is no plain name.
+        """
+        name = ".".join(identifier_of(part) for part in table_name.split("."))
+        return f"`{self.catalog}`.{name}" if self.catalog else name
 
     def reference(self, table_name: str) -> str:
         """The name of a table for a person's SQL, which knows nothing of this session's names."""
@@ -81,8 +96,10 @@ class Warehouse:
         known = {row[0] for row in self.spark.sql("SHOW SCHEMAS").collect()}
         for schema in sorted(known & set(SCHEMAS)):
             for row in self.spark.sql(f"SHOW TABLES IN {schema}").collect():
-                if self._is_external(f"{schema}.{row['tableName']}"):
-                    self.spark.sql(f"DROP TABLE {schema}.{row['tableName']}")
+                # Others may have given the table any name.
+                name = f"{schema}.`{row['tableName'].replace('`', '``')}`"
+                if self._is_external(name):
+                    self.spark.sql(f"DROP TABLE {name}")
 
     def _is_external(self, name: str) -> bool:
         """Whether dropping the name keeps the files."""
@@ -119,7 +136,7 @@ class Warehouse:
             return
         partitions = f" PARTITIONED BY ({', '.join(partitioned_by)})" if partitioned_by else ""
         stated = {**properties, LAYOUT_PROPERTY: str(LAYOUT_VERSION)}
-        listed = ", ".join(f"'{key}' = '{value}'" for key, value in stated.items())
+        listed = ", ".join(f"'{key}' = {literal(value)}" for key, value in stated.items())
         self.spark.sql(
             f"CREATE TABLE {self.identifier(table_name)} ({ddl}) USING delta{partitions}"
             f"{self._location(table_name)} TBLPROPERTIES ({listed})"
@@ -139,6 +156,11 @@ class Warehouse:
         """A table as it was at a version."""
         name = self.identifier(position.table_name)
         return self.spark.sql(f"SELECT * FROM {name} VERSION AS OF {position.version}")
+
+    def properties(self, table_name: str) -> dict[str, str]:
+        """The properties of a table, among them its constraints."""
+        rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.identifier(table_name)}").collect()
+        return {row["key"]: row["value"] for row in rows}
 
     def position(self, table_name: str) -> Position:
         """The newest version of a table."""
@@ -170,8 +192,7 @@ class Warehouse:
         return self.root.joinpath(*table_name.split("."))
 
     def _check_layout(self, table_name: str) -> None:
-        rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.identifier(table_name)}").collect()
-        written_by = int({row["key"]: row["value"] for row in rows}.get(LAYOUT_PROPERTY, "1"))
+        written_by = int(self.properties(table_name).get(LAYOUT_PROPERTY, "1"))
         if written_by > LAYOUT_VERSION:
             raise UsageError(
                 f"The table {table_name} was written by a newer paceline (layout {written_by}, "
@@ -200,8 +221,14 @@ def local_root(path: Path) -> Path:
     """The directory of a local warehouse, created when it is missing.
 
     Raises:
-        UsageError: when it cannot be written.
+        UsageError: when it cannot be written, or its path has characters that Spark would misread.
     """
+    unsafe = {c for c in str(path.resolve()) if c in _UNSAFE_IN_PATHS or not c.isprintable()}
+    if unsafe:
+        raise UsageError(
+            f"The warehouse {str(path)!a} has {', '.join(map(ascii, sorted(unsafe)))} in its "
+            "path, which Spark would misread: give another directory with --warehouse."
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -215,6 +242,34 @@ def local_root(path: Path) -> Path:
             "change its permissions, or give another directory with --warehouse."
         )
     return path.resolve()
+
+
+def identifier_of(name: str) -> str:
+    """The name, if it is one that SQL takes without quotes: letters, digits and `_`.
+
+    Raises:
+        UsageError: when it is not.
+    """
+    if not _IDENTIFIER.fullmatch(name):
+        raise UsageError(
+            f"{name!a} is no name of a table, schema or column: use letters, digits and _, "
+            "and begin with a letter or _."
+        )
+    return name
+
+
+def catalog_of(name: str) -> str:
+    """The name of a catalog, if it is one of letters, digits, `_` and `-`, or empty for none.
+
+    Raises:
+        UsageError: when it is not.
+    """
+    if name and not _CATALOG.fullmatch(name):
+        raise UsageError(
+            f"{name!a} is no name of a catalog: give one of letters, digits, _ and - with "
+            "--catalog, beginning with a letter or _."
+        )
+    return name
 
 
 def literal(value: str | int | date | datetime) -> str:

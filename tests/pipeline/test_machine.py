@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import ledger, lineage
+from paceline import ledger, lineage, publish
+from paceline import merge as merge_module
+from paceline.claim import Claim
 from paceline.errors import PacelineError, RejectedError, UsageError
 from paceline.ledger import Entry
 from paceline.publish import STEPS
@@ -44,6 +47,8 @@ BROKEN = settings(2, "2026-01-01", hr_max_bpm=40, hr_rest_bpm=50)
 MENDED = BROKEN | {"hr_max_bpm": 180}
 
 
+THIRD = settings(3, "2026-01-01", hr_max_bpm=170)
+
 DAY = date(2026, 6, 30)
 
 
@@ -54,6 +59,7 @@ class Chapter:
     entries: dict[str, Entry] = field(default_factory=dict)
     error: Exception | None = None
     steps: list[tuple[str, str, str]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     commits: dict[str, int] = field(default_factory=dict)
     silver: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -80,14 +86,20 @@ class Story:
         lines = (record if isinstance(record, str) else json.dumps(record) for record in records)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def chapter(self, fail: tuple[str, str] | None = None, **options: Any) -> Chapter:
-        """Runs the job; with `fail`, dies at that moment of that step of silver."""
+    def chapter(
+        self,
+        fail: tuple[str, str] | None = None,
+        error: BaseException | None = None,
+        table: str = silver.NAME,
+        **options: Any,
+    ) -> Chapter:
+        """Runs the job; with `fail`, dies (or has an error) at that moment of that step."""
         told = Chapter()
 
         def hook(moment: str, step: str, name: str) -> None:
             told.steps.append((moment, step, name))
-            if fail == (moment, step) and name == silver.NAME:
-                raise KeyboardInterrupt
+            if fail == (moment, step) and name == table:
+                raise error or KeyboardInterrupt
 
         before = versions(self.warehouse)
         self.day += 1
@@ -99,10 +111,11 @@ class Story:
                 jobs=JOB,
                 now=NOW + timedelta(hours=self.day),
                 hook=hook,
+                tell=told.lines.append,
                 **options,
             )
-        except (PacelineError, KeyboardInterrupt) as error:
-            told.error = error if isinstance(error, PacelineError) else None
+        except (PacelineError, KeyboardInterrupt, OSError) as raised:
+            told.error = None if isinstance(raised, KeyboardInterrupt) else raised
         told.commits = changed(before, versions(self.warehouse))
         told.silver = content(self.spark, self.warehouse, silver.NAME)
         return told
@@ -111,8 +124,10 @@ class Story:
         """The horizon that the ledger knows after a sealed run and a later one that crashed."""
         warehouse = Warehouse(self.spark, self.warehouse)
         sealed = Entry("sealed", "Feature_Rolling", "some.table", ledger.PUBLISHED, horizon=DAY)
-        sealed.target_id, sealed.target_version, sealed.finished_at = "id", 1, NOW
+        sealed.target_id, sealed.target_version = "id", 1
+        sealed.started_at = sealed.finished_at = NOW
         crashed = Entry("crashed", "Feature_Rolling", "some.table", horizon=horizon)
+        crashed.started_at = NOW
         ledger.append(warehouse, [sealed, crashed])
         return ledger.state(warehouse).sealed["some.table"].horizon
 
@@ -129,6 +144,38 @@ class Story:
     def quarantine(self) -> list[dict[str, Any]]:
         frame = self.spark.read.format("delta").load(str(self.warehouse / "ops" / "quarantine"))
         return [row.asDict() for row in frame.orderBy("first_seen").collect()]
+
+
+@contextmanager
+def meeting_another_run(spark: SparkSession, tale: Story) -> Iterator[None]:
+    """The first merge into silver ends in what Delta says when two writers have met."""
+    conflicts = [conflict(spark, tale.root / "met")]
+
+    def merge(claimed: Claim, *others: Any) -> int:
+        if claimed.table.name == silver.NAME and conflicts:
+            raise conflicts.pop()
+        return merge_module.merge(claimed, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "merge", merge)
+        yield
+
+
+def conflict(spark: SparkSession, path: Path) -> Exception:
+    """A real one: a transaction that has read what was deleted before it commits."""
+    spark.range(3).write.format("delta").save(str(path))
+    jvm = spark._jvm
+    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, str(path))
+    transaction = log.startTransaction()
+    transaction.readWholeTable()
+    spark.sql(f"DELETE FROM delta.`{path}` WHERE id = 1")
+    nothing = getattr(getattr(jvm.scala.collection.immutable, "Nil$"), "MODULE$")
+    update = getattr(jvm.org.apache.spark.sql.delta, "DeltaOperations$ManualUpdate$")
+    try:
+        transaction.commit(nothing, getattr(update, "MODULE$"))
+    except Exception as error:
+        return error
+    raise AssertionError("Delta has seen no conflict")
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +199,12 @@ def story(
     shutil.rmtree(tale.warehouse / "silver" / "athlete_settings")
     told["dropped"] = tale.chapter()
     told["ledger"] = tale.ledger()
+    tale.deliver("c_2026-06-03T06-00-00.jsonl", THIRD)
+    full = OSError(28, "No space left on device")
+    told["failed"] = tale.chapter(("before", "publish"), full, bronze.NAME)
+    told["after failure"] = tale.ledger()[-2:]
+    with meeting_another_run(spark, tale):
+        told["conflict"] = tale.chapter()
     os.utime(tale.landing / "athlete_settings" / "b_2026-06-02T06-00-00.jsonl")
     told["touched"] = tale.chapter()
     told["touched again"] = tale.chapter()
@@ -266,6 +319,27 @@ def test_a_record_leaves_the_quarantine_when_a_better_one_comes(story):
     assert resolved == [BROKEN]
 
 
+def test_after_a_failure_the_tables_that_were_left_are_skipped(story):
+    assert isinstance(story["failed"].error, OSError)
+    failed, left = sorted(story["after failure"], key=lambda row: row["table_name"])
+    assert (failed["table_name"], failed["status"]) == (bronze.NAME, ledger.FAILED)
+    assert failed["message"] == "OSError"
+    assert (left["table_name"], left["status"]) == (silver.NAME, ledger.SKIPPED)
+    assert left["message"] == f"{bronze.NAME} has failed"
+    assert bronze.NAME not in story["failed"].commits
+
+
+def test_a_conflict_that_delta_reports_starts_the_table_over(story):
+    chapter = story["conflict"]
+    entry = chapter.entries[silver.NAME]
+    assert (entry.status, entry.rows_inserted) == (ledger.PUBLISHED, 1)
+    assert entry.scope == "another run has published in between"
+    assert f"{silver.NAME}: another run is publishing, starting over" in chapter.lines
+    assert [step for step in chapter.steps if step[1:] == ("claim", silver.NAME)] == [
+        (moment, "claim", silver.NAME) for _ in range(2) for moment in ("before", "after")
+    ]
+
+
 def test_a_dropped_table_is_rebuilt_with_the_same_rows(story):
     chapter = story["dropped"]
     assert chapter.entries[silver.NAME].scope == "the table has been recreated"
@@ -288,14 +362,14 @@ def test_a_file_that_was_only_touched_adds_nothing_and_is_remembered(story):
 
 def test_a_dropped_bronze_table_is_read_again_from_the_landing_zone(story):
     chapter = story["bronze dropped"]
-    assert chapter.entries[bronze.NAME].rows_inserted == 6
-    assert chapter.silver == story["healed"].silver
+    assert chapter.entries[bronze.NAME].rows_inserted == 7
+    assert chapter.silver == story["conflict"].silver
 
 
 def test_a_lost_input_is_refused_instead_of_emptying_what_follows(story):
     chapter = story["bronze lost"]
     assert "bronze.athlete_settings has been lost" in str(chapter.error)
-    assert chapter.silver == story["healed"].silver
+    assert chapter.silver == story["conflict"].silver
     assert silver.NAME not in chapter.commits
 
 

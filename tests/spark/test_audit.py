@@ -1,13 +1,16 @@
-"""AUDIT on staged rows: shares of a batch, and when they are judged."""
+"""AUDIT on staged rows: what is counted, by us and by Great Expectations."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from paceline.audit import FAIL, PASS, WARN, audit
+from paceline.audit import ERROR, FAIL, PASS, Circumstances, audit
 from paceline.contract import NullLimit, Thresholds
-from paceline.diff import INSERT, REFUSE, REMOVE, staging_ddl
+from paceline.diff import INSERT, REFUSE, REMOVE, UPDATE, staging_ddl
 from tests.spark.given import CONTRACTS, row
+
+NOW = datetime(2026, 7, 1, 6, tzinfo=UTC)
 
 NAME = "silver.athlete_settings"
 LIMITS = Thresholds(
@@ -23,19 +26,23 @@ def staged(spark, *rows):
     """Staged rows of (op, cells, broken rules)."""
     values = []
     for number, (op, cells, reasons) in enumerate(rows, start=1):
-        of_table = row(NAME, athlete_id=number, **cells)
+        of_table = row(NAME, **{"athlete_id": number, **cells})
         kept = [of_table[name] for name in CONTRACT.column_names]
         values.append((op, *kept, None, "", list(reasons), [], None, None, "run-1"))
     return spark.createDataFrame(values, staging_ddl(CONTRACT))
 
 
+def judged(spark, rows, policy="QUARANTINE", contract=CONTRACT, **known):
+    return audit(staged(spark, *rows), contract, Circumstances(policy, NOW, **known))
+
+
+def checks(judgement):
+    return {check.name: (check.observed, check.verdict) for check in judgement.checks}
+
+
 def verdicts(spark, rows, policy="QUARANTINE"):
-    found = audit(staged(spark, *rows), CONTRACT, policy)
-    return {
-        check.name: (check.observed, check.verdict)
-        for check in found.checks
-        if check.name == "broken_share" or check.name.startswith("null_share_")
-    }
+    found = checks(judged(spark, rows, policy))
+    return {name: found[name] for name in found if name.endswith("_share") or "null_share" in name}
 
 
 GOOD, NO_MAXIMUM, NO_SEX = (
@@ -55,25 +62,39 @@ def test_a_share_at_its_limit_passes(spark):
     }
 
 
-@pytest.mark.parametrize(("policy", "verdict"), [("QUARANTINE", FAIL), ("ALWAYS", WARN)])
-def test_a_share_above_its_limit_fails_the_batch_unless_the_policy_is_always(
-    spark, policy, verdict
-):
-    rows = [GOOD, NO_MAXIMUM, NO_MAXIMUM, NO_MAXIMUM, REFUSED, REFUSED]
-    found = verdicts(spark, rows, policy)
-    assert found["broken_share"] == (2 / 6, verdict)
-    assert found["null_share_hr_max_bpm"] == (0.75, verdict)
+def test_great_expectations_looks_at_the_values_and_not_at_the_marks(spark):
+    marked = (INSERT, {"hr_max_bpm": 40.0, "lthr_bpm": None}, ("hr_rest_below_max",))
+    unmarked = (INSERT, {"hr_max_bpm": 40.0, "lthr_bpm": None}, ())
+    gone = (REMOVE, {"hr_max_bpm": 40.0}, ())
+    found = checks(judged(spark, [GOOD, marked, unmarked, gone], "STRICT"))
+    assert found["hr_rest_below_max"] == (2, FAIL)
+    assert found["lthr_within_max"] == (0, PASS)
 
 
-def test_a_limit_that_only_warns_warns(spark):
-    found = verdicts(spark, [NO_SEX, NO_SEX, NO_SEX, GOOD])
-    assert found["null_share_sex"] == (0.75, WARN)
+@pytest.mark.parametrize("policy", ["STRICT", "QUARANTINE", "ALWAYS"])
+def test_a_key_twice_or_without_a_value_fails_under_every_policy(spark, policy):
+    twice = {"athlete_id": 7}
+    no_day = {"valid_from": None}
+    rows = [GOOD, (INSERT, twice, ()), (UPDATE, twice, ()), (INSERT, no_day, ()), NO_SEX]
+    found = judged(spark, rows, policy)
+    assert checks(found)["key_unique"] == (1, FAIL)
+    assert checks(found)["key_not_null"] == (1, FAIL)
+    assert checks(found)["required_not_null"] == (1, FAIL)
 
 
-def test_a_small_batch_is_not_judged_by_shares(spark):
-    assert verdicts(spark, [NO_MAXIMUM, NO_MAXIMUM, REFUSED]) == {}
+def test_a_check_that_cannot_run_is_an_error(spark):
+    rule = replace(CONTRACT.rules[0], predicate="raise_error('no') IS NULL")
+    contract = replace(CONTRACT, rules=(rule,))
+    found = judged(spark, [GOOD], "ALWAYS", contract)
+    assert checks(found)[rule.name] == (None, ERROR)
 
 
-def test_rows_that_leave_are_no_part_of_a_share(spark):
-    gone = (REMOVE, {"hr_max_bpm": None}, ())
-    assert verdicts(spark, [GOOD, GOOD, GOOD, gone, gone]) == {}
+def test_a_judgement_takes_two_queries(spark):
+    """Our own tally, and one for the whole suite, however many rules there are."""
+    rows = staged(spark, GOOD, GOOD, NO_SEX, NO_SEX)
+    executions = spark._jsparkSession.sharedState().statusStore().executionsList
+    before = executions().size()
+    found = audit(rows, CONTRACT, Circumstances("QUARANTINE", NOW, day="valid_from"))
+    assert executions().size() - before == 2
+    assert found.touched_athletes == 4
+    assert found.counts[INSERT] == 4

@@ -96,6 +96,9 @@ LOCAL_DAYS = {
     # A local time that no clock on earth shows at that instant says nothing.
     120: (EARLY | {"start_date_local": "0001-01-01T00:00:00Z"}, "2024-06-01 22:30:00"),
     121: (EARLY | {"start_date_local": "2024-06-03T02:30:00Z"}, "2024-06-01 22:30:00"),
+    # Texts that a careless regular expression would never be done with, or overflow the stack on.
+    122: (NO_LOCAL | {"timezone": "/a" * 10_000}, "2024-06-01 22:30:00"),
+    123: (NO_LOCAL | {"utc_offset": "1" * 1_000_000 + "x"}, "2024-06-01 22:30:00"),
     # The hour that summer time repeats, and a start without a zone, which is UTC.
     115: (
         NO_LOCAL | {"athlete": {"id": BERLINER}, "start_date": "2023-10-29T01:30:00Z"},

@@ -162,13 +162,16 @@ def test_a_missing_directory_is_named_and_not_created(tmp_path: Path):
 
 
 def test_linked_folders_are_followed_once(tmp_path: Path):
-    outside = tmp_path / "outside"
-    put(outside, "a.jsonl")
-    root = tmp_path / "landing"
-    (root / "strava_api").mkdir(parents=True)
-    (root / "strava_api" / "linked").symlink_to(outside)
-    (root / "strava_api" / "loop").symlink_to(root)
-    assert new_paths(root) == ["strava_api/linked/a.jsonl"]
+    put(tmp_path, "shared/a.jsonl")
+    (tmp_path / "strava_api").mkdir()
+    (tmp_path / "strava_api" / "linked").symlink_to(tmp_path / "shared")
+    (tmp_path / "strava_api" / "loop").symlink_to(tmp_path)
+    # The folder goes by its path without a link, where it is no delivery.
+    assert (new_paths(tmp_path), unknown_files(tmp_path)) == ([], ["shared/a.jsonl"])
+    (tmp_path / "shared").rename(tmp_path / "_shared")
+    (tmp_path / "strava_api" / "linked").unlink()
+    (tmp_path / "strava_api" / "linked").symlink_to(tmp_path / "_shared")
+    assert new_paths(tmp_path) == ["strava_api/linked/a.jsonl"]
 
 
 def test_the_columns_of_activities(tmp_path: Path):

@@ -376,4 +376,14 @@ def test_make_test_ends_with_all_of_pytest(machine: Machine) -> None:
     commands = machine.run("make", "-n", "test").stdout.splitlines()
     tools = [command.split("&& ")[1] for command in commands[1:]]
     checks = ["ruff check", "ruff format --check", "mypy --strict src", "lint-imports"]
+    checks.append("scripts/lint-contracts.sh")
     assert tools == [*checks, "pytest -n 2 --dist loadscope --no-loadscope-reorder"]
+
+
+def test_without_git_contracts_are_linted_and_not_compared(machine: Machine) -> None:
+    machine.program(machine.bin / "python", 'echo "lint since <$4>"')
+    result = machine.run("scripts/lint-contracts.sh")
+    linted, skipped = result.stdout.splitlines()
+    assert (result.returncode, linted) == (0, "lint since <>")
+    assert skipped.startswith("Breaking changes of contracts: skipped, ")
+    assert re.search(r"\bgit\b.*not found", skipped)

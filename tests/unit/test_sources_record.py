@@ -7,12 +7,13 @@ import pytest
 
 from paceline.sources import athlete_settings, record, strava_api
 from paceline.sources.gunzip import DamagedGzip, Gunzip
+from paceline.sources.limits import DEFAULTS, Limits
 
 API = "strava_api/a.jsonl"
 
 
-def api_records(content: bytes, path: str = API) -> list[record.Record]:
-    return list(strava_api.records(io.BytesIO(content), path))
+def api_records(content: bytes, path: str = API, limits: Limits = DEFAULTS) -> list[record.Record]:
+    return list(strava_api.records(io.BytesIO(content), path, limits))
 
 
 @pytest.mark.parametrize(
@@ -162,10 +163,9 @@ def test_a_json_null_is_not_what_is_no_json():
 
 
 def test_a_line_that_is_not_whole_has_no_value(monkeypatch):
-    monkeypatch.setattr(record, "MAX_LINE_BYTES", 20)
     monkeypatch.setattr(record, "KEPT_BYTES", 4)
     content = b"null" + b"x" * 17 + b"\nnull"
-    assert list(record.json_lines(io.BytesIO(content))) == [
+    assert list(record.json_lines(io.BytesIO(content), Limits(max_line_bytes=20))) == [
         (1, b"null", record.NOT_JSON),
         (2, b"null", None),
     ]
@@ -178,19 +178,18 @@ def test_invalid_utf8_is_kept_as_base64():
 
 
 def test_a_line_beyond_the_limit_is_one_unreadable_record(monkeypatch):
-    monkeypatch.setattr(record, "MAX_LINE_BYTES", 20)
     monkeypatch.setattr(record, "KEPT_BYTES", 10)
     monkeypatch.setattr(record, "CHUNK_BYTES", 8)
     # The tenth byte is the first of two of an umlaut: it is not cut in half.
     content = b'{"id":123456789012}\n' + b"x" * 9 + "ä".encode() + b"y" * 50 + b'\n{"id":3}'
-    first, cut, last = api_records(content)
+    first, cut, last = api_records(content, limits=Limits(max_line_bytes=20))
     assert (first.activity_id, last.activity_id, last.line_number) == (123456789012, 3, 3)
     assert cut == record.Record(2, "x" * 9)
 
 
-def test_a_line_of_exactly_the_limit_is_read(monkeypatch):
-    monkeypatch.setattr(record, "MAX_LINE_BYTES", 8)
-    assert [r.activity_id for r in api_records(b'{"id":1}\n{"id":2}')] == [1, 2]
+def test_a_line_of_exactly_the_limit_is_read():
+    found = api_records(b'{"id":1}\n{"id":2}', limits=Limits(max_line_bytes=8))
+    assert [r.activity_id for r in found] == [1, 2]
 
 
 def test_settings_have_athlete_day_and_change_time():

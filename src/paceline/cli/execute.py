@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from time import monotonic
@@ -13,11 +14,12 @@ from paceline import __version__, alerts, landing, ledger, lineage, publish
 from paceline.claim import Hook, Run, no_hook, skip
 from paceline.contract import Contract, load_all
 from paceline.deliveries import LandingZone
-from paceline.errors import RejectedError, UsageError
+from paceline.errors import PacelineError, RejectedError, UsageError
 from paceline.ledger import Entry
 from paceline.run import (
     Settings,
     conf_directory,
+    disk_trouble,
     horizon,
     load_settings,
     lock,
@@ -28,9 +30,10 @@ from paceline.run import (
     webhook,
     window,
 )
+from paceline.sources.limits import Limits
 from paceline.table import Context, Table, Window
 from paceline.tables.feature_store import activity_features, athlete_rolling_features
-from paceline.warehouse import Warehouse, local_root
+from paceline.warehouse import Warehouse, catalog_of, local_root
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -52,6 +55,7 @@ class Options:
     horizon: str | None = None
     policy: str | None = None
     git_commit: str | None = None
+    accept: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ def execute(
     hook: Hook = no_hook,
     spark: SparkSession | None = None,
     now: datetime | None = None,
+    compare_all: Collection[str] = (),
 ) -> list[Entry]:
     """Runs jobs one after the other in one session; returns their rows of the ledger.
 
@@ -87,6 +92,7 @@ def execute(
         hook: called around each step of each table.
         spark: the session; None takes the platform's, or makes a local one.
         now: the time of the run; None reads the clock, once.
+        compare_all: tables of which every row is to be compared, whatever has changed.
 
     Raises:
         UsageError: when arguments, settings or input cannot be used.
@@ -94,14 +100,43 @@ def execute(
         RejectedError: when an audit has rejected a table; the others are done.
     """
     plan = _plan(jobs, options, now or datetime.now(UTC))
-    with lock(plan.root):
+    with lock(plan.root) as is_alone:
         spark = spark or session(plan.root)
         warehouse = Warehouse(spark, plan.root, plan.catalog)
-        state = _opened(jobs, plan, warehouse)
-        outcomes: dict[str, Entry] = {}
+        policies = policies_in_force(plan.contracts, options.policy)
+        state = _opened(jobs, plan, policies, warehouse)
+        last_day = _stored_horizon(warehouse, state)
+        common = Run(
+            run_id="",
+            job="",
+            warehouse=warehouse,
+            context=Context(
+                settings=plan.settings.for_recipes(),
+                contracts=plan.contracts,
+                policies=policies,
+                window=plan.window,
+                horizon=horizon(last_day, plan.end, plan.horizon, plan.now),
+                horizon_before=last_day,
+            ),
+            state=state,
+            started_at=plan.now,
+            code_version=__version__,
+            git_commit=options.git_commit,
+            hook=hook,
+            tell=tell,
+            is_alone=is_alone,
+            compare_all=compare_all,
+            accepted=_accepted(options.accept, warehouse),
+        )
+        outcomes = common.outcomes
         try:
-            for job in jobs:
-                _run_job(job, plan, options, warehouse, state, outcomes, tell, hook)
+            for position, job in enumerate(jobs):
+                run = replace(common, run_id=new_run_id(plan.now), job=job, idle=[])
+                _run_job(run, plan, jobs[position:])
+        except Exception as error:
+            if (trouble := disk_trouble(error, plan.root)) is not None:
+                raise PacelineError(trouble) from error
+            raise
         finally:
             _alert(jobs, list(outcomes.values()), plan.now, warehouse, tell)
         entries = list(outcomes.values())
@@ -124,7 +159,7 @@ def _plan(jobs: Sequence[str], options: Options, now: datetime) -> _Plan:
     end = parse_instant(options.end, "--end")
     asked = window(start, end)
     last_day = parse_day(options.horizon, "--horizon")
-    catalog = options.catalog or settings.catalog
+    catalog = catalog_of(options.catalog or settings.catalog)
     landing_root = Path(options.landing or settings.landing)
     warehouse = Path(options.warehouse or settings.warehouse)
     if lineage.FEATURE_ACTIVITY in jobs:
@@ -166,54 +201,48 @@ def _is_table(warehouse: Path, name: str) -> bool:
     return warehouse.joinpath(*name.split("."), "_delta_log").is_dir()
 
 
-def _opened(jobs: Sequence[str], plan: _Plan, warehouse: Warehouse) -> ledger.State:
+def _opened(
+    jobs: Sequence[str], plan: _Plan, policies: Mapping[str, str], warehouse: Warehouse
+) -> ledger.State:
     """Makes the tables of the jobs known, creating what is missing; returns what has been done."""
     warehouse.create_schemas()
     ledger.create(warehouse)
     tables = [table for job in jobs for table in lineage.JOBS[job]]
     for name in dict.fromkeys(n for table in tables for n in (*table.inputs, table.name)):
-        publish.create(warehouse, plan.contracts[name])
+        publish.create(warehouse, plan.contracts[name], policies[name])
     state = ledger.state(warehouse)
     ledger.abandon(warehouse, state.unfinished)
     return state
 
 
-def _run_job(
-    job: str,
-    plan: _Plan,
-    options: Options,
-    warehouse: Warehouse,
-    state: ledger.State,
-    outcomes: dict[str, Entry],
-    tell: Callable[[str], None],
-    hook: Hook,
-) -> None:
-    tables = lineage.JOBS[job]
-    run = Run(
-        run_id=new_run_id(plan.now),
-        job=job,
-        warehouse=warehouse,
-        context=_context(plan, options, _stored_horizon(warehouse, state)),
-        state=state,
-        started_at=plan.now,
-        code_version=__version__,
-        git_commit=options.git_commit,
-        hook=hook,
-        tell=tell,
-        outcomes=outcomes,
-    )
-    tell(f"{job} {run.run_id}: {_described(plan.window)}")
-    if job == lineage.FEATURE_ACTIVITY:
+def _run_job(run: Run, plan: _Plan, left: Sequence[str]) -> None:
+    run.tell(f"{run.job} {run.run_id}: {_described(plan.window)}")
+    if run.job == lineage.FEATURE_ACTIVITY:
         for path in landing.unknown_files(plan.landing):
-            tell(f"warning: {path} is no delivery of a known kind and is ignored")
+            run.tell(f"warning: {path} is no delivery of a known kind and is ignored")
+        for refused in landing.refused_files(plan.landing):
+            run.tell(f"warning: {refused}")
+    tables = lineage.JOBS[run.job]
     try:
         for table in tables:
             started = monotonic()
             entry = _publish(table, run, plan)
-            tell(f"{_told(entry)}  {monotonic() - started:.1f} s")
-    finally:
-        if run.idle:
-            ledger.append(warehouse, run.idle)
+            run.tell(f"{_told(entry)}  {monotonic() - started:.1f} s")
+    except Exception:
+        with suppress(Exception):
+            _give_up(run, left)
+        raise
+    if run.idle:
+        ledger.append(run.warehouse, run.idle)
+
+
+def _give_up(run: Run, left: Sequence[str]) -> None:
+    """Notes, as far as that is still possible, that the tables after a failed one were left."""
+    failed = next(name for name, entry in run.outcomes.items() if entry.status == ledger.FAILED)
+    for table in (table for job in left for table in lineage.JOBS[job]):
+        if table.name not in run.outcomes:
+            skip(table, run, f"{failed} has failed")
+    ledger.append(run.warehouse, run.idle)
 
 
 def _alert(
@@ -230,7 +259,8 @@ def _alert(
     reason = alerts.send(url, text)
     if reason is not None:
         tell(f"warning: the alert was not delivered: {reason}")
-        ledger.note_lost_alert(warehouse, entries[-1], now)
+        with suppress(Exception):  # what keeps this from being noted is told by the run itself
+            ledger.note_lost_alert(warehouse, entries[-1], now)
 
 
 def _stored_horizon(warehouse: Warehouse, state: ledger.State) -> date | None:
@@ -246,15 +276,16 @@ def _stored_horizon(warehouse: Warehouse, state: ledger.State) -> date | None:
     return day
 
 
-def _context(plan: _Plan, options: Options, before: date | None) -> Context:
-    return Context(
-        settings=plan.settings.for_recipes(),
-        contracts=plan.contracts,
-        policies=policies_in_force(plan.contracts, options.policy),
-        window=plan.window,
-        horizon=horizon(before, plan.end, plan.horizon, plan.now),
-        horizon_before=before,
-    )
+def _accepted(run_id: str | None, warehouse: Warehouse) -> dict[str, dict[str, float]]:
+    if run_id is None:
+        return {}
+    found = ledger.rejected(warehouse, run_id)
+    if not found:
+        raise UsageError(
+            f"--accept {run_id}: no audit of that run has rejected anything; give the run that the "
+            "message of the rejection names."
+        )
+    return found
 
 
 def policies_in_force(contracts: Mapping[str, Contract], asked: str | None) -> dict[str, str]:
@@ -275,7 +306,10 @@ def _publish(table: Table, run: Run, plan: _Plan) -> Entry:
             plan.settings.for_recipes(),
             run.run_id,
             run.started_at,
+            Limits(**plan.settings.landing_limits),
         )
+        for refused in arrivals.found.refused:
+            run.tell(f"warning: {refused}")
     return publish.publish(table, run, arrivals)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from paceline import __version__
+from paceline.cli.quarantine import quarantine_group
 from paceline.errors import PacelineError, UsageError
 
 _OPTIONS = [
@@ -50,6 +51,11 @@ _OPTIONS = [
         type=click.Choice(["STRICT", "QUARANTINE", "ALWAYS"]),
         help="What a broken rule does, for all tables instead of what each contract says. "
         "Example: --policy STRICT",
+    ),
+    click.option(
+        "--accept",
+        help="Publish what the audit of this run has rejected, as far as it is no worse now. "
+        "Example: --accept 20240101T060000-1a2b3c4d",
     ),
     click.option("--git-commit", help="Provenance for the ledger. Example: --git-commit 1a2b3c4"),
     click.option("--debug", is_flag=True, help="Show the stack trace of a failure."),
@@ -158,6 +164,30 @@ def verify_command(
     from paceline.cli.verify import verify_tables
 
     verify_tables(Options(**arguments), None if everyone else athletes, table, tell=click.echo)
+
+
+@paceline.command("docs")
+@click.option("--out", default="site", show_default=True, help="An empty or new directory.")
+@click.option("--conf", help="Directory with paceline.yml and contracts/.")
+@click.option("--warehouse", help="Directory of the local tables. Example: --warehouse warehouse")
+@click.option("--catalog", help="Unity Catalog instead of a local warehouse.")
+@click.option("--no-data", is_flag=True, help="Contract pages only; no warehouse is opened.")
+@click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
+def docs_command(out: str, no_data: bool, debug: bool, **places: str | None) -> None:
+    """Write a static site: what each table promises, and how its last batches were judged.
+
+    Example: paceline docs --out site
+    """
+    _need_pyspark()
+    from paceline.cli.docs import audits, write_site
+    from paceline.cli.execute import Options
+
+    options = Options(**places)
+    results = {} if no_data else audits(options)
+    write_site(Path(out), options.conf, results, tell=click.echo)
+
+
+paceline.add_command(quarantine_group)
 
 
 def _execute(jobs: Sequence[str] | None, arguments: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ _STRING_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'")
 _NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\b(?!\s*\()")
 _WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _NULL_TEST = re.compile(r"\b\w+\s+IS\s+(?:NOT\s+)?NULL\b")
+# Quotes that hide what they hold from the look at names, comments, and the end of a statement.
+_NO_EXPRESSION = re.compile(r"[\"`;]|--|/\*|\w''")
 _RULE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 # What would make a verdict depend on more than the row: clock, chance, place, and other rows.
@@ -27,6 +29,7 @@ _BEYOND_THE_ROW = frozenset(
         *("rand", "randn", "random", "randstr", "uniform", "uuid", "shuffle"),
         *("monotonically_increasing_id", "spark_partition_id", "input_file_name"),
         *("select", "over"),
+        *("reflect", "try_reflect", "java_method", "secret", "try_secret"),
     }
 )
 
@@ -78,6 +81,12 @@ def _check_names(
     Words of SQL are told by their capitals, which is cheap and keeps predicates readable.
     """
     text = _without_texts(predicate)
+    if found := _NO_EXPRESSION.search(text):
+        raise document.mistake(
+            (*place, "implementation"),
+            f"the rule '{name}' has {found[0]} in it, a rule is one expression without comments,"
+            " its texts stand in plain single quotes.",
+        )
     for word in _WORD.findall(text):
         if word.lower() in _BEYOND_THE_ROW and word not in columns:
             raise document.mistake(

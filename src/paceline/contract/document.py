@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ Custom: TypeAlias = dict[str, tuple[Place, Any]]
 """Custom properties by name: where the value stands, and the value."""
 
 _Word = TypeVar("_Word", bound=str)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class _Loader(yaml.SafeLoader):
@@ -53,6 +55,17 @@ class Document:
         if not isinstance(value, str) or not value.strip():
             raise self.mistake((*place, field), f"the field '{field}' is missing or no text.")
         return " ".join(value.split())
+
+    def identifier(self, place: Place, field: str, value: object) -> str:
+        """The text of the `field` of `place` if it is a name in SQL, else `UsageError`."""
+        name = self.text(place, field, value)
+        if not _IDENTIFIER.fullmatch(name):
+            raise self.mistake(
+                (*place, field),
+                f"the {field} is {name!a}, a name is made of letters, digits and '_'"
+                " and does not begin with a digit.",
+            )
+        return name
 
     def one_of(self, place: Place, field: str, value: object, allowed: tuple[_Word, ...]) -> _Word:
         """`value` if it is one of the `allowed` words, else `UsageError`."""

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from paceline.contract.checks import judged_names
 from paceline.contract.document import TABLE, Document, Place
-from paceline.contract.model import Column, Contract
+from paceline.contract.model import LEVELS_OF_AGE, UNITS_OF_AGE, Column, Contract
 
-# Service levels that compare the time of a run with a time in the table.
-_LEVELS_OF_AGE = ("latency", "freshness")
 _TYPES_OF_TIME = ("DATE", "TIMESTAMP")
 
 
@@ -73,9 +71,9 @@ def _ask_for_elements(document: Document, contract: Contract) -> None:
     for position, level in enumerate(document.model.slaProperties or []):
         place: Place = ("slaProperties", position)
         name = document.text(place, "property", level.property)
-        if name not in _LEVELS_OF_AGE:
+        if name not in LEVELS_OF_AGE:
             continue
-        document.text(place, "unit", level.unit)
+        document.one_of(place, "unit", level.unit, tuple(UNITS_OF_AGE))
         value = level.value
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise document.mistake(

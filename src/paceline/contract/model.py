@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ Severity: TypeAlias = Literal["error", "warning"]
 Policy: TypeAlias = Literal["STRICT", "QUARANTINE", "ALWAYS"]
 Value: TypeAlias = bool | int | float | str | date | datetime | None
 """A cell: TIMESTAMP as a datetime with a zone, TIMESTAMP_NTZ as one without."""
+LEVELS_OF_AGE = ("latency", "freshness")
+UNITS_OF_AGE = {"d": "days", "h": "hours"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,29 @@ class NullLimit:
 
 
 @dataclass(frozen=True)
+class ServiceLevel:
+    """What is promised of the table as a whole over time; breaking one only warns.
+
+    `latency` and `freshness` bound the age of the newest value of the column `element`: `value` in
+    `unit`, which is `d` (days) or `h` (hours). Others are for people.
+    """
+
+    name: str
+    value: float | str
+    unit: str | None
+    element: str | None
+    """A column of the table."""
+    description: str | None
+
+    @property
+    def max_age(self) -> timedelta | None:
+        """How old the newest value of `element` may be; None for other levels."""
+        if self.name not in LEVELS_OF_AGE:
+            return None
+        return timedelta(**{UNITS_OF_AGE[str(self.unit)]: float(self.value)})
+
+
+@dataclass(frozen=True)
 class Thresholds:
     """What must hold for a batch, however good its single rows are.
 
@@ -92,6 +117,7 @@ class Contract:
     key: tuple[str, ...]
     rules: tuple[Rule, ...]
     thresholds: Thresholds
+    service_levels: tuple[ServiceLevel, ...]
     policy: Policy
     append_only: bool
     may_be_empty: bool
@@ -147,14 +173,14 @@ class Contract:
         ]
         return F.array_compact(F.array(*names).cast("array<string>"))
 
-    def constraints(self) -> dict[str, str]:
-        """The CHECK constraints of the table: name -> predicate in Spark SQL.
+    def constraints(self, policy: str) -> dict[str, str]:
+        """The CHECK constraints of the table under a policy: name -> predicate in Spark SQL.
 
-        One for each error rule, under its name, for `ALTER TABLE ... ADD CONSTRAINT ... CHECK
-        (...)`. None under the policy ALWAYS, which publishes rows that break a rule. A predicate
-        looks at one row only, and is never NULL, because a CHECK of standard SQL lets NULL pass.
+        One for each error rule, under its name. None under the policy ALWAYS, which publishes rows
+        that break a rule. A predicate looks at one row only, and is never NULL, because a CHECK of
+        standard SQL lets NULL pass.
         """
-        if self.policy == "ALWAYS":
+        if policy == "ALWAYS":
             return {}
         return {
             rule.name: f"coalesce({rule.predicate}, FALSE)"

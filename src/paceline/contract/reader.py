@@ -11,7 +11,7 @@ from paceline.contract.checks import rule
 from paceline.contract.document import TABLE, Custom, Document, Place, read
 from paceline.contract.limits import thresholds
 from paceline.contract.lint import refuse_vacuous
-from paceline.contract.model import Column, Contract, Policy, Rule
+from paceline.contract.model import Column, Contract, Policy, Rule, ServiceLevel
 from paceline.contract.values import LOGICAL_TYPES
 from paceline.errors import UsageError
 
@@ -61,6 +61,7 @@ def load(path: Path) -> Contract:
         key=_key(document, table.properties or []),
         rules=rules,
         thresholds=thresholds(document, table, custom),
+        service_levels=_service_levels(document),
         policy=document.one_of(at, "policy", policy, policies),
         append_only=_flag(document, custom, "appendOnly"),
         may_be_empty=_flag(document, custom, "mayBeEmpty"),
@@ -89,11 +90,13 @@ def _table(document: Document) -> SchemaObject:
             f"the table is called '{full_name}',"
             f" the file has to be called <schema>.<table>{SUFFIX} after it.",
         )
+    for part in full_name.split("."):
+        document.identifier(TABLE, "physicalName", part)
     return tables[0]
 
 
 def _column(document: Document, place: Place, item: SchemaProperty) -> Column:
-    name = document.text(place, "name", item.name)
+    name = document.identifier(place, "name", item.name)
     sql_type = document.one_of(place, "physicalType", item.physicalType, tuple(LOGICAL_TYPES))
     document.one_of(place, "logicalType", item.logicalType, (LOGICAL_TYPES[sql_type],))
     required = bool(item.required)
@@ -149,6 +152,19 @@ def _rules(
         rule(document, (*TABLE, "quality", position), entry, columns)
         for position, entry in enumerate(table.quality or [])
         if entry.metric is None
+    )
+
+
+def _service_levels(document: Document) -> tuple[ServiceLevel, ...]:
+    return tuple(
+        ServiceLevel(
+            name=document.text(("slaProperties", position), "property", level.property),
+            value=level.value if isinstance(level.value, int | float) else str(level.value),
+            unit=level.unit,
+            element=level.element.rpartition(".")[2] if level.element else None,
+            description=level.description,
+        )
+        for position, level in enumerate(document.model.slaProperties or [])
     )
 
 

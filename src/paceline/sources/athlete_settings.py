@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from paceline.sources.gunzip import Readable
+from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import (
     Record,
     folder_athlete_id,
@@ -15,13 +16,13 @@ from paceline.sources.record import (
 )
 
 
-def records(stream: Readable, relative_path: str) -> Iterator[Record]:
+def records(stream: Readable, relative_path: str, limits: Limits = DEFAULTS) -> Iterator[Record]:
     """Yield the settings of one `.jsonl` file, whose path is relative to the landing zone.
 
     The athlete is `athlete_id`, else a folder `athlete_id=<n>` of the path. `valid_from` is an ISO
     date, None when unreadable. `updated_at` is the change time.
     """
-    return jsonl_records(stream, partial(_settings, folder_athlete_id(relative_path)))
+    return jsonl_records(stream, partial(_settings, folder_athlete_id(relative_path)), limits)
 
 
 def _settings(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from paceline.sources.gunzip import Readable
+from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import (
     Record,
     folder_athlete_id,
@@ -22,7 +23,9 @@ from paceline.sources.record import (
 _YEAR_10000_US = 253_402_300_800_000_000
 
 
-def records(stream: Readable, relative_path: str) -> Iterator[Record | None]:
+def records(
+    stream: Readable, relative_path: str, limits: Limits = DEFAULTS
+) -> Iterator[Record | None]:
     """Yield the changes of one `.jsonl` file, whose path is relative to the landing zone.
 
     None stands for a tombstone: a JSON null, or a wrapped one, which says nothing that the delete
@@ -35,7 +38,7 @@ def records(stream: Readable, relative_path: str) -> Iterator[Record | None]:
     `updated_at` of the image, whichever is the first to lie in the years 1970 to 9999.
     """
     folder_athlete = folder_athlete_id(relative_path)
-    for line_number, raw, value in json_lines(stream):
+    for line_number, raw, value in json_lines(stream, limits):
         envelope = _unwrapped(value)
         yield None if envelope is None else _change(line_number, raw, envelope, folder_athlete)
 

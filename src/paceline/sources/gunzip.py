@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
+from paceline.sources.limits import DEFAULTS
+
 _GZIP_WBITS = 31
 # Deflate expands at most about 1,000 times, so this also bounds a decompressed chunk to 16 MB.
 _STORED_CHUNK_BYTES = 16 * 1024
@@ -23,22 +25,33 @@ class Readable(Protocol):
 
 
 class DamagedGzip(Exception):
-    """The gzip stream is truncated or corrupt; everything before that was handed out."""
+    """The gzip stream is truncated, corrupt or too large; all before that was handed out."""
 
 
 class Gunzip:
     """A decompressed view of a gzip stream, which may have several members."""
 
-    def __init__(self, stored: Readable) -> None:
-        """Read from `stored`, which stays the caller's to close."""
-        self._chunks = _decompressed(stored)
+    def __init__(self, stored: Readable, max_bytes: int = DEFAULTS.max_expanded_bytes) -> None:
+        """Read from `stored`, which stays the caller's to close, and give at most `max_bytes`."""
+        self._chunks = _bounded(_decompressed(stored), max_bytes)
 
     def read(self, size: int, /) -> bytes:
         """Return the next bytes, `size` being ignored, and none at the end.
 
-        Raises DamagedGzip where the stream breaks off or is corrupt.
+        Raises DamagedGzip where the stream breaks off, is corrupt or passes the limit.
         """
         return next(self._chunks, b"")
+
+
+def _bounded(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+    left = max_bytes
+    for chunk in chunks:
+        if len(chunk) > left:
+            if left:
+                yield chunk[:left]
+            raise DamagedGzip(f"gzip stream of more than {max_bytes} bytes")
+        left -= len(chunk)
+        yield chunk
 
 
 def _decompressed(stored: Readable) -> Iterator[bytes]:

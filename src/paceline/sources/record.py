@@ -15,9 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from paceline.sources.gunzip import DamagedGzip, Readable
-
-MAX_LINE_BYTES = 64 * 1024 * 1024
-"""A longer line is one unreadable record, so that a file without newlines cannot fill memory."""
+from paceline.sources.limits import DEFAULTS, Limits
 
 KEPT_BYTES = 1024 * 1024
 """How much of a line that is too long becomes its payload."""
@@ -26,6 +24,8 @@ NOT_JSON = object()
 """The value of a line that is not exactly one JSON value; a JSON null is None."""
 
 CHUNK_BYTES = 64 * 1024
+# A text, also one that never ends, or a bracket; possessive, so that nothing is ever tried again.
+_TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
 _NATURAL = re.compile(r"0*([0-9]{1,19})")
 _MAX_NATURAL = 2**63 - 1
@@ -74,14 +74,15 @@ class JsonLine(NamedTuple):
     value: Any
 
 
-def lines(stream: Readable) -> Iterator[Line]:
+def lines(stream: Readable, limits: Limits = DEFAULTS) -> Iterator[Line]:
     r"""Yield the lines of a stream with bounded memory, blank ones too, without a leading BOM.
 
-    A line is all up to "\n"; a carriage return before it is still there. A line longer than
-    `MAX_LINE_BYTES` is yielded as its beginning, and damage to a gzip stream as a last line whose
-    bytes name the fault, both with is_whole False.
+    A line is all up to "\n"; a carriage return before it is still there. A line that is too long
+    is yielded as its beginning, and damage to a gzip stream, or a line too many, as a last line
+    whose bytes name the fault, all with is_whole False.
     """
     number, held, is_cut = 1, bytearray(), False
+    too_many = f"file of more than {limits.max_lines} lines".encode()
     while True:
         try:
             chunk = stream.read(CHUNK_BYTES)
@@ -92,25 +93,30 @@ def lines(stream: Readable) -> Iterator[Line]:
             break
         *finished, rest = chunk.split(b"\n")
         for piece in finished:
-            is_cut = _hold(held, piece, is_cut)
+            if number > limits.max_lines:
+                yield Line(number, too_many, is_whole=False)
+                return
+            is_cut = _hold(held, piece, is_cut, limits)
             yield _line(number, held, is_cut)
             number, is_cut = number + 1, False
             held.clear()
-        is_cut = _hold(held, rest, is_cut)
+        is_cut = _hold(held, rest, is_cut, limits)
     if held:
-        yield _line(number, held, is_cut)
+        is_over = number > limits.max_lines
+        yield Line(number, too_many, is_whole=False) if is_over else _line(number, held, is_cut)
 
 
-def _hold(held: bytearray, piece: bytes, is_cut: bool) -> bool:
+def _hold(held: bytearray, piece: bytes, is_cut: bool, limits: Limits) -> bool:
     """Append to the line in progress unless it was cut already, and say whether it is now."""
     if is_cut:
         return True
     held += piece
-    if len(held) <= MAX_LINE_BYTES:
+    if len(held) <= limits.max_line_bytes:
         return False
-    end = KEPT_BYTES
+    end = min(KEPT_BYTES, limits.max_line_bytes)
     # A UTF-8 character has at most three continuation bytes: do not cut inside one.
-    while end > KEPT_BYTES - 3 and held[end] & 0xC0 == 0x80:
+    least = max(end - 3, 0)
+    while end > least and held[end] & 0xC0 == 0x80:
         end -= 1
     del held[end:]
     return True
@@ -119,6 +125,25 @@ def _hold(held: bytearray, piece: bytes, is_cut: bool) -> bool:
 def _line(number: int, held: bytearray, is_cut: bool) -> Line:
     raw = bytes(held)
     return Line(number, raw.removeprefix(_BOM) if number == 1 else raw, is_whole=not is_cut)
+
+
+def too_deep_at(text: str, max_depth: int) -> int | None:
+    """Return where JSON text opens more than `max_depth` objects and arrays, None if nowhere.
+
+    Nothing is parsed, so that no depth of the text can exhaust a stack.
+    """
+    if text.count("{") + text.count("[") <= max_depth:
+        return None
+    depth = 0
+    for match in _TEXT_OR_BRACKET.finditer(text):
+        sign = text[match.start()]
+        if sign in "{[":
+            depth += 1
+            if depth > max_depth:
+                return match.start()
+        elif sign in "}]":
+            depth -= 1
+    return None
 
 
 def unreadable(line_number: int, raw: bytes) -> Record:
@@ -175,29 +200,35 @@ def folder_athlete_id(relative_path: str) -> int | None:
 
 
 def jsonl_records(
-    stream: Readable, read: Callable[[int, str, dict[str, Any]], Record]
+    stream: Readable,
+    read: Callable[[int, str, dict[str, Any]], Record],
+    limits: Limits = DEFAULTS,
 ) -> Iterator[Record]:
     """Yield one record per line that is not blank: `read(line number, text, object)`.
 
     Anything but exactly one JSON object on the line is unreadable.
     """
-    for number, raw, value in json_lines(stream):
+    for number, raw, value in json_lines(stream, limits):
         if isinstance(value, dict):
             yield read(number, raw.decode(), value)
         else:
             yield unreadable(number, raw)
 
 
-def json_lines(stream: Readable) -> Iterator[JsonLine]:
+def json_lines(stream: Readable, limits: Limits = DEFAULTS) -> Iterator[JsonLine]:
     """Yield the lines that are not blank with their values, `NOT_JSON` for what has none."""
-    for number, raw, is_whole in lines(stream):
+    for number, raw, is_whole in lines(stream, limits):
         text = raw.strip(b" \t\r")
         if text:
-            yield JsonLine(number, raw.removesuffix(b"\r"), _value(text) if is_whole else NOT_JSON)
+            value = _value(text, limits) if is_whole else NOT_JSON
+            yield JsonLine(number, raw.removesuffix(b"\r"), value)
 
 
-def _value(text: bytes) -> Any:
+def _value(raw: bytes, limits: Limits) -> Any:
     try:
-        return json.loads(text.decode())
+        text = raw.decode()
+        if too_deep_at(text, limits.max_json_depth) is not None:
+            return NOT_JSON
+        return json.loads(text)
     except (ValueError, RecursionError):
         return NOT_JSON

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from paceline.sources.gunzip import DamagedGzip, Readable
+from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import (
     CHUNK_BYTES,
     Record,
@@ -18,6 +19,7 @@ from paceline.sources.record import (
     parse_id,
     parse_instant_us,
     payload_of,
+    too_deep_at,
     unreadable,
 )
 
@@ -27,7 +29,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _REST = object()
 
 
-def records(stream: Readable, relative_path: str) -> Iterator[Record]:
+def records(stream: Readable, relative_path: str, limits: Limits = DEFAULTS) -> Iterator[Record]:
     """Yield the activities of one file, whose path is relative to the landing zone.
 
     The athlete is `athlete.id`, else a flat `athlete_id`, else a folder `athlete_id=<n>` of the
@@ -36,8 +38,8 @@ def records(stream: Readable, relative_path: str) -> Iterator[Record]:
     """
     read = partial(_activity, folder_athlete_id(relative_path))
     if relative_path.removesuffix(".gz").endswith(".json"):
-        return _document_records(stream, read)
-    return jsonl_records(stream, read)
+        return _document_records(stream, read, limits)
+    return jsonl_records(stream, read, limits)
 
 
 def _activity(
@@ -61,11 +63,16 @@ def _athlete_id(fields: dict[str, Any], folder_athlete: int | None) -> int | Non
     return folder_athlete
 
 
-def _document_records(stream: Readable, read: "partial[Record]") -> Iterator[Record]:
-    text, fault = _whole_text(stream)
+def _document_records(
+    stream: Readable, read: "partial[Record]", limits: Limits
+) -> Iterator[Record]:
+    text, fault = _whole_text(stream, limits.max_document_bytes)
     position = 0
-    for element, value in _elements(text):
+    for element, value in _elements(text, limits.max_json_depth):
         if fault and value is _REST:
+            break
+        if position == limits.max_lines:
+            fault = f"document of more than {limits.max_lines} elements"
             break
         position += 1
         # Bytes that are not UTF-8 spoil only the element that they stand in.
@@ -79,32 +86,39 @@ def _document_records(stream: Readable, read: "partial[Record]") -> Iterator[Rec
         yield unreadable(position + 1, fault.encode())
 
 
-def _whole_text(stream: Readable) -> tuple[str, str | None]:
-    """Return the text of the stream, and what is wrong with it if it breaks off damaged."""
-    chunks: list[bytes] = []
+def _whole_text(stream: Readable, max_bytes: int) -> tuple[str, str | None]:
+    """Return the text of the stream, and why it breaks off if it does: damage, or its size."""
+    whole = bytearray()
     fault = None
     try:
         while chunk := stream.read(CHUNK_BYTES):
-            chunks.append(chunk)
+            whole += chunk
+            if len(whole) > max_bytes:
+                del whole[max_bytes:]
+                fault = f"document of more than {max_bytes} bytes"
+                break
     except DamagedGzip as damage:
         fault = str(damage)
-    return b"".join(chunks).decode("utf-8-sig", "surrogateescape"), fault
+    return whole.decode("utf-8-sig", "surrogateescape"), fault
 
 
-def _elements(text: str) -> Iterator[tuple[str, object]]:
+def _elements(text: str, max_depth: int) -> Iterator[tuple[str, object]]:
     """Yield verbatim text and value of the elements of an array, or of the one value there is.
 
     From the first fault on, and after the end of the document, the text is one element `_REST`:
-    where the next element begins is then anybody's guess.
+    where the next element begins is then anybody's guess. So it is from an element on that is
+    nested too deeply.
     """
     at = _skip_space(text, 0)
     in_array = text.startswith("[", at)
+    # The decoder sees nothing that is too deep: it recurses.
+    shallow = text[: too_deep_at(text, max_depth + in_array)]
     if in_array:
         at = _skip_space(text, at + 1)
     is_open = not (in_array and text.startswith("]", at))
     while is_open and at < len(text):
         try:
-            value, end = _DECODER.raw_decode(text, at)
+            value, end = _DECODER.raw_decode(shallow, at)
         except (ValueError, RecursionError):
             break
         yield text[at:end], value

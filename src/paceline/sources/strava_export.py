@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from paceline.sources import export_values as values
 from paceline.sources.gunzip import Readable
+from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import (
     Line,
     Record,
@@ -64,6 +65,9 @@ _FLAGS = {"commute": "Commute", "competition": "Competition"}
 # Descriptions have newlines, but never so many: beyond this a quote was left open, and only the
 # line with it is given up.
 _MAX_RECORD_LINES = 500
+# What lay behind such a quote is read again. A file of nothing else would be read 500 times, so
+# beyond this much of it every record ends with its line.
+_MAX_BYTES_AGAIN = 16 * 1024 * 1024
 
 _FrozenLanguages = tuple[tuple[tuple[str, str], ...], ...]
 
@@ -86,23 +90,29 @@ class _Layout(NamedTuple):
     decimal_comma: bool
 
 
-def records(stream: Readable, relative_path: str, localised: Languages) -> Iterator[Record]:
+def records(
+    stream: Readable, relative_path: str, localised: Languages, limits: Limits = DEFAULTS
+) -> Iterator[Record]:
     r"""Yield the activities of one `activities.csv`; the athlete is the path's `athlete_id=<id>`.
 
     The payload is the header line, "\n" and the record's exact text, inner newlines included. A
     record with other than the header's number of cells, or with a quote left open, is unreadable.
+    So is a header that is too long, and everything below it: its payload is its own text alone.
     """
     athlete_id = folder_athlete_id(relative_path)
-    header: _Row | None = None
-    id_positions: Sequence[int] = ()
-    for row in _rows(lines(stream)):
+    rows = _rows(lines(stream, limits), limits.max_line_bytes)
+    header = next(rows, None)
+    if header is None:
+        return
+    if not header.is_whole or len(header.raw) > limits.max_header_bytes:
+        yield unreadable(header.start, header.raw)
+        yield from (unreadable(row.start, row.raw) for row in rows)
+        return
+    header_text = header.raw.decode("utf-8", "surrogateescape")
+    id_positions = columns(header_text, localised).get("Activity ID", ())
+    for row in rows:
         if not row.is_whole:
             yield unreadable(row.start, row.raw)
-            continue
-        if header is None:
-            header = row
-            header_text = row.raw.decode("utf-8", "surrogateescape")
-            id_positions = columns(header_text, localised).get("Activity ID", ())
             continue
         payload, is_base64 = payload_of(header.raw + b"\n" + row.raw)
         if is_base64 or row.cells is None or len(row.cells) != len(header.cells or ()):
@@ -178,30 +188,37 @@ def _pair(row: Sequence[str], positions: Sequence[int]) -> tuple[str, str]:
     return first, second
 
 
-def _rows(source: Iterator[Line]) -> Iterator[_Row]:
+def _rows(source: Iterator[Line], max_bytes: int) -> Iterator[_Row]:
     """Yield the records of the file as the csv module delimits them, with their exact text."""
     pending: deque[Line] = deque()
+    bytes_again = 0
     while first := pending.popleft() if pending else next(source, None):
         if not first.is_whole:
             yield _Row(first.number, first.raw, None, is_whole=False)
         elif first.raw.strip():
             taken = [first]
-            cells = _cells(_texts(taken, pending, source))
+            left = max_bytes if bytes_again < _MAX_BYTES_AGAIN else 0
+            cells = _cells(_texts(taken, pending, source, left))
             if cells is None:
                 pending.extendleft(reversed(taken[1:]))
+                bytes_again += sum(len(line.raw) for line in taken[1:])
                 del taken[1:]
             raw = b"\n".join(line.raw for line in taken).removesuffix(b"\r")
             yield _Row(first.number, raw, cells, is_whole=True)
 
 
-def _texts(taken: list[Line], pending: deque[Line], source: Iterator[Line]) -> Iterator[str]:
+def _texts(
+    taken: list[Line], pending: deque[Line], source: Iterator[Line], max_bytes: int
+) -> Iterator[str]:
     """Yield the text of the line in `taken`, then of those after it, adding them to `taken`."""
     yield _text(taken[0])
+    left = max_bytes - len(taken[0].raw)
     while len(taken) < _MAX_RECORD_LINES:
         line = pending.popleft() if pending else next(source, None)
         if line is None:
             return
-        if not line.is_whole:
+        left -= len(line.raw)
+        if not line.is_whole or left < 0:
             pending.appendleft(line)
             return
         taken.append(line)

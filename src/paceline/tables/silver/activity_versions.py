@@ -54,6 +54,8 @@ SPORT_FAMILIES = {
 }
 # The region at the end of a label such as (GMT+01:00) Europe/Berlin.
 _REGION = r"([A-Za-z_+\-]+(/[A-Za-z0-9_+\-]+)+|\b(UTC|GMT))\s*$"
+# A hostile text of slashes would overflow the stack of the regular expression.
+MOST_CHARACTERS_OF_A_LABEL = 100
 # No clock on earth is further from UTC; a local time that is was not read from one.
 MOST_HOURS_FROM_UTC = 26
 RACE_WORKOUT_TYPES = (1, 11)  # a run's race, a ride's race
@@ -204,7 +206,8 @@ def _columns() -> dict[str, Column]:
 def _local_start(settings: Mapping[str, Any]) -> Column:
     image, start_date = F.col("image"), F.col("_start")
     offset = fields.number(image["utc_offset"])
-    region = F.regexp_extract(image["timezone"], _REGION, 1)
+    label = F.when(F.length(image["timezone"]) <= MOST_CHARACTERS_OF_A_LABEL, image["timezone"])
+    region = F.regexp_extract(label, _REGION, 1)
     said = fields.wall_clock(image["start_date_local"])
     hours_apart = F.abs(F.timestamp_diff("HOUR", fields.utc_clock(start_date), said))
     return F.coalesce(

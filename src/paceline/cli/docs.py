@@ -1,0 +1,59 @@
+"""`paceline docs`: a static site of the contracts, and of how the last batches were judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paceline import lineage
+from paceline.cli.execute import Options
+from paceline.cli.opening import opened, root_and_catalog
+from paceline.contract import load_all
+from paceline.docs import pages
+from paceline.run import conf_directory
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuiteValidationResult
+
+
+def audits(options: Options) -> Mapping[str, Sequence[ExpectationSuiteValidationResult]]:
+    """By table, how the last batches in a warehouse were judged.
+
+    Raises:
+        UsageError: when the local warehouse is empty.
+    """
+    from paceline.audited import last_batches
+
+    root, catalog = root_and_catalog(options)
+    contracts = load_all(conf_directory(options.conf) / "contracts")
+    return last_batches(opened(root, catalog), contracts)
+
+
+def write_site(
+    out: Path,
+    conf: str | None,
+    results: Mapping[str, Sequence[ExpectationSuiteValidationResult]] | None = None,
+    tell: Callable[[str], None] = print,
+) -> None:
+    """Writes the contract pages, and the audit pages where there are results.
+
+    Args:
+        out: the directory of the site; pages of an earlier run are replaced.
+        conf: the directory of the settings, None for the packaged one.
+        results: by table, the batches whose audit is shown.
+        tell: called with each line for the user.
+
+    Raises:
+        UsageError: when a contract has a mistake, or `out` holds other files or cannot be written.
+    """
+    contracts = load_all(conf_directory(conf) / "contracts")
+    inputs = {table.name: table.inputs for table in lineage.TABLES}
+    shown = {name: batches for name, batches in (results or {}).items() if batches}
+    pages.prepare(out)
+    pages.write(contracts, inputs, out, audited=shown)
+    if shown:
+        from paceline.docs import audits
+
+        audits.write(shown, out)
+    tell(f"{out / 'index.html'}: {len(contracts)} contracts, {len(shown)} tables with audits")

@@ -1,0 +1,397 @@
+"""`paceline quarantine`: the records that were refused, and what can be done about them.
+
+What needs PySpark is imported inside the functions, so that the help does without.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as Grid
+
+from paceline import quarantine
+from paceline.contract import Contract, load_all
+from paceline.errors import RejectedError, UsageError
+from paceline.quarantine import Group, Record, Wanted
+from paceline.run import conf_directory, lock
+from paceline.table import UNREADABLE
+
+if TYPE_CHECKING:
+    from paceline.cli.execute import Options
+    from paceline.warehouse import Warehouse
+
+PIPED_WIDTH = 160
+HIDDEN = "***"
+# A hostile payload could ask for gigabytes of blanks: deeper levels are not set off any more.
+MOST_INDENTED_LEVELS = 20
+
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_ATHLETE_FOLDER = re.compile(r"(athlete_id=)[^/]+")
+
+
+class _ListByDefault(click.Group):
+    """A group that lists when no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] != "--help"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+_PLACE = [
+    click.option(
+        "--warehouse", help="Directory of the local tables. Example: --warehouse warehouse"
+    ),
+    click.option("--catalog", help="Unity Catalog instead of a local warehouse."),
+    click.option("--conf", help="Directory with paceline.yml and contracts/."),
+    click.option("--debug", is_flag=True, help="Show the stack trace of a failure."),
+]
+_TABLE = click.option(
+    "--table",
+    "table_name",
+    help="The table that refused them. Example: --table silver.strava_activities",
+)
+_WANTED = [
+    _TABLE,
+    click.option("--reason", help="A rule they break, or unreadable. Example: --reason unreadable"),
+    click.option("--athlete", "athlete_id", type=int, help="In their key. Example: --athlete 1001"),
+    click.option("--run", "run_id", help="The run that refused or resolved them."),
+    click.option("--resolved", "is_resolved", is_flag=True, help="Resolved ones, not open ones."),
+]
+
+
+def _with(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Several options as one decorator."""
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
+
+
+_EXAMPLES = """\b
+Examples:
+  paceline quarantine
+  paceline quarantine --table silver.strava_activities --reason run_speed_max
+  paceline quarantine --athlete 1001 --resolved
+  paceline quarantine group
+  paceline quarantine show 3fa9c1
+  paceline quarantine redrive --table silver.athlete_settings
+  paceline quarantine prune --older-than 90 --dry-run"""
+
+
+@click.group("quarantine", cls=_ListByDefault, epilog=_EXAMPLES)
+def quarantine_group() -> None:
+    """Look into the quarantine: records that a table refused, with the rules they break.
+
+    Without a command it lists. A record leaves by itself when a newer version of it passes, or
+    when the rule changes.
+    """
+
+
+@quarantine_group.command("list")
+@_with(*_WANTED)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows.")
+@_with(*_PLACE)
+def list_command(limit: int, **arguments: Any) -> None:
+    """List refused records, the newest first.
+
+    What is personal in them is hidden: payloads, values, and ids of athletes and activities.
+
+    Example: paceline quarantine list --reason unreadable --limit 50
+    """
+    options, wanted = _options(arguments), _wanted(arguments)
+    found, total = quarantine.records(_opened(options), wanted, limit)
+    if not found:
+        click.echo(f"No {'resolved' if wanted.is_resolved else 'open'} record is like that.")
+        return
+    _print_records(found, _contracts(options), is_resolved=wanted.is_resolved)
+    if total > len(found):
+        click.echo(
+            f"{total - len(found):,} more: raise --limit, or ask for fewer with --table, --reason, "
+            "--athlete or --run."
+        )
+
+
+@quarantine_group.command("group")
+@_with(*_WANTED, *_PLACE)
+def group_command(**arguments: Any) -> None:
+    """Count refused records by table and broken rule.
+
+    A record that breaks two rules counts under each of them, and once in the last line.
+
+    Example: paceline quarantine group --table silver.strava_activities
+    """
+    options, wanted = _options(arguments), _wanted(arguments)
+    *found, total = quarantine.groups(_opened(options), wanted)
+    if not found:
+        click.echo(f"No {'resolved' if wanted.is_resolved else 'open'} record is like that.")
+        return
+    _print_groups(found, total)
+
+
+@quarantine_group.command("show")
+@click.argument("reject_key")
+@_with(_TABLE, *_PLACE)
+def show_command(reject_key: str, table_name: str | None, **arguments: Any) -> None:
+    """Show one refused record, PERSONAL DATA included.
+
+    It is shown as it was received, with the rules it breaks and where it came from.
+
+    REJECT_KEY is what the list shows, or as many of its first digits as no other has. The other
+    commands of the quarantine print no payload, no id of an athlete and no value of a record.
+
+    Example: paceline quarantine show 3fa9c1
+    """
+    options = _options(arguments)
+    _check_table(table_name)
+    found = quarantine.find(_opened(options), reject_key, table_name)
+    click.echo("\n".join(_shown(found, _contracts(options).get(found[0].table_name))))
+
+
+@quarantine_group.command("redrive")
+@_with(_TABLE)
+@click.option("--landing", help="Where deliveries are dropped. Example: --landing data/landing")
+@click.option(
+    "--policy",
+    type=click.Choice(["STRICT", "QUARANTINE", "ALWAYS"]),
+    help="The --policy that the jobs are run with, if any.",
+)
+@_with(*_PLACE)
+def redrive_command(table_name: str | None, **arguments: Any) -> None:
+    """Judge the open records again.
+
+    Runs both jobs to catch up, and compares every row of the tables that refuse records. It is not
+    needed after a newer version of a record or a change of a contract or a setting: the next run
+    sees those. It is for what the program cannot know, such as changed code or bronze mended by
+    hand.
+
+    Example: paceline quarantine redrive --landing landing --warehouse warehouse
+    """
+    options = _options(arguments)
+    _check_table(table_name)
+    _redrive(options, table_name)
+
+
+@quarantine_group.command("prune")
+@click.option(
+    "--older-than",
+    type=click.IntRange(min=0, max=36500),
+    required=True,
+    metavar="DAYS",
+    help="Days since they were resolved. Example: --older-than 90",
+)
+@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@_with(*_PLACE)
+def prune_command(older_than: int, dry_run: bool, **arguments: Any) -> None:
+    """Delete records that were resolved long ago.
+
+    Open ones are never deleted, because the next run compares what it refuses with them. Readers
+    no longer see deleted ones, but their bytes stay in the files until these are rewritten (REORG
+    TABLE ... APPLY (PURGE)) and removed (VACUUM).
+
+    Example: paceline quarantine prune --older-than 90
+    """
+    options = _options(arguments)
+    from paceline.cli.opening import opened, root_and_catalog
+
+    before = datetime.now(UTC) - timedelta(days=older_than)
+    root, catalog = root_and_catalog(options)
+    with lock(None if dry_run else root):
+        warehouse = opened(root, catalog)
+        count = (
+            quarantine.prunable(warehouse, before)
+            if dry_run
+            else quarantine.prune(warehouse, before)
+        )
+    done = "to be deleted" if dry_run else "deleted"
+    click.echo(f"Records {done}, resolved before {before:%Y-%m-%d %H:%M} UTC: {count:,}")
+
+
+def _options(arguments: dict[str, Any]) -> Options:
+    """The arguments that say where the tables are and how jobs run; they are taken out."""
+    from paceline.cli.main import _need_pyspark
+
+    _need_pyspark()
+    from paceline.cli.execute import Options
+
+    arguments.pop("debug")
+    names = ("landing", "warehouse", "catalog", "conf", "policy")
+    return Options(**{name: arguments.pop(name) for name in names if name in arguments})
+
+
+def _wanted(arguments: Mapping[str, Any]) -> Wanted:
+    _check_table(arguments["table_name"])
+    return Wanted(**arguments)
+
+
+def _check_table(name: str | None) -> None:
+    from paceline import lineage
+
+    names = [table.name for table in lineage.TABLES]
+    if name is not None and name not in names:
+        raise UsageError(f"--table is {name!r}; allowed are {', '.join(names)}.")
+
+
+def _opened(options: Options) -> Warehouse:
+    from paceline.cli.opening import opened, root_and_catalog
+
+    return opened(*root_and_catalog(options))
+
+
+def _contracts(options: Options) -> dict[str, Contract]:
+    return load_all(conf_directory(options.conf) / "contracts")
+
+
+def _redrive(options: Options, table_name: str | None) -> None:
+    from paceline import lineage
+    from paceline.cli.execute import execute
+
+    warehouse = _opened(options)
+    compared = frozenset(n for n in quarantine.open_counts(warehouse) if table_name in (None, n))
+    if not compared:
+        click.echo(f"{table_name or 'No table'} has {'no ' if table_name else ''}open records.")
+        return
+    # The machine dates what it refuses and resolves by the start of the run.
+    now, rejected = datetime.now(UTC), None
+    try:
+        execute(tuple(lineage.JOBS), options, tell=click.echo, now=now, compare_all=compared)
+    except RejectedError as error:
+        rejected = error
+    click.echo("Of the records that were open:")
+    for name, found in sorted(quarantine.outcomes(warehouse, now).items()):
+        if name in compared:
+            told = f"  {name:<40} {found.released:,} released, {found.remaining:,} remain"
+            click.echo(f"{told}; {found.added:,} refused anew" if found.added else told)
+    if rejected is not None:
+        raise rejected
+
+
+def _print_records(
+    found: list[Record], contracts: Mapping[str, Contract], *, is_resolved: bool
+) -> None:
+    title = f"{'Resolved' if is_resolved else 'Open'} records"
+    grid = _grid(title, "table", "reject key", "first seen (UTC)")
+    for heading in ("key", "broken rules", "source", *(["resolved by"] if is_resolved else [])):
+        grid.add_column(heading, overflow="fold")
+    for record in found:
+        cells = [
+            record.table_name,
+            record.reject_key[: quarantine.SHOWN_DIGITS],
+            _minute(record.first_seen),
+            "\n".join(_key(record, contracts.get(record.table_name))),
+            "\n".join(record.reasons),
+            _printable(_ATHLETE_FOLDER.sub(rf"\1{HIDDEN}", _source(record))),
+        ]
+        grid.add_row(*cells, *([record.resolved_by or ""] if is_resolved else []))
+    _print(grid)
+
+
+def _print_groups(found: list[Group], total: Group) -> None:
+    grid = _grid("Records by broken rule", "table", "first seen (UTC)", "last seen (UTC)")
+    grid.add_column("records", justify="right", no_wrap=True)
+    grid.add_column("broken rule", overflow="fold")
+    for group in [*found, total]:
+        if group is total:
+            grid.add_section()
+        seen = _minute(group.first_seen), _minute(group.last_seen)
+        count, rule = f"{group.records:,}", _printable(group.reason or "")
+        grid.add_row(group.table_name or "all records", *seen, count, rule)
+    _print(grid)
+
+
+def _grid(title: str, *headings: str) -> Grid:
+    """An empty table whose first columns are never folded."""
+    grid = Grid(
+        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    for heading in headings:
+        grid.add_column(heading, no_wrap=True)
+    return grid
+
+
+def _print(grid: Grid) -> None:
+    # Names of files may look like markup. Where nobody looks at a terminal, lines may be long.
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    Console(width=width, markup=False, emoji=False, highlight=False).print(grid)
+
+
+def _shown(found: list[Record], contract: Contract | None) -> list[str]:
+    """The lines that tell everything about one record."""
+    record, *earlier = found
+    rules = {rule.name: rule.description for rule in contract.rules} if contract else {}
+    rules[UNREADABLE] = "Not even the fields of the record can be told."
+    gone = "There is no such rule in the contract any more."
+    broken = [(name, rules.get(name, gone)) for name in record.reasons]
+    values = [(name, _text(value)) for name, value in sorted(record.broken_values.items())]
+    parts = [
+        ("table", record.table_name),
+        ("reject key", record.reject_key),
+        ("key", _text(record.key)),
+        ("source", _source(record) or "none: paceline computed the row"),
+        ("refused by", f"run {record.run_id} under contract {record.contract_version}"),
+        ("first seen", f"{_minute(record.first_seen)} UTC"),
+        ("last seen", f"{_minute(record.last_seen)} UTC"),
+        ("resolved by", record.resolved_by or "nothing yet: it is open"),
+        *(
+            ("before that", f"refused {_minute(r.first_seen)} UTC, resolved by {r.resolved_by}")
+            for r in earlier
+        ),
+    ]
+    lines = [f"{name:<12} {_printable(value)}" for name, value in parts]
+    for heading, pairs in (("broken rules", broken), ("their values", values)):
+        lines += ["", heading, *(f"  {name}: {_printable(value)}" for name, value in pairs)]
+    payload = _indented(record.payload or "")
+    return [*lines, "", "payload", *(_printable(line) for line in payload.split("\n"))]
+
+
+def _indented(payload: str) -> str:
+    """JSON with a line per value, otherwise as it came; what is no JSON does not change."""
+    try:
+        json.loads(payload)
+    except (ValueError, RecursionError):
+        return payload
+    depth, lines = 0, [""]
+    for token in _JSON_TOKEN.findall(payload):
+        depth += (token in "{[") - (token in "}]")
+        blanks = "  " * min(depth, MOST_INDENTED_LEVELS)
+        if token in "}]" and lines[-1].strip():
+            lines.append(blanks)
+        elif token in "}]":
+            lines.pop()
+        lines[-1] += ": " if token == ":" else token
+        if token in "{[,":
+            lines.append(blanks)
+    return "\n".join(lines)
+
+
+def _key(record: Record, contract: Contract | None) -> list[str]:
+    """The columns of the key, without the values that the contract classifies."""
+    shown = {c.name for c in contract.columns if c.classification is None} if contract else set()
+    cells: dict[str, Any] = json.loads(record.key or "{}")
+    return [
+        f"{name} {_printable(str(value)) if name in shown else HIDDEN}"
+        for name, value in cells.items()
+    ]
+
+
+def _source(record: Record) -> str:
+    return f"{record.source_path}:{record.line_number}" if record.source_path else ""
+
+
+def _printable(text: str) -> str:
+    """The text with control characters written out: a payload may hold commands for a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _text(value: str | None) -> str:
+    return "NULL" if value is None else value
+
+
+def _minute(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
