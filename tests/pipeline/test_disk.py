@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,12 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", path], check=True)
 
 
-def remount(disk: Path, mode: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{mode}", disk], check=True)
+@contextmanager
+def read_only(folder: Path) -> Iterator[Callable[[], Any]]:
+    """Gives what makes a folder read-only from then on."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    yield lambda: subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+    subprocess.run(["umount", folder], check=True)
 
 
 def fill(disk: Path) -> None:
@@ -58,7 +62,7 @@ def test_nothing_is_lost_and_the_next_run_heals(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"athlete_id": athlete, "valid_from": "2026-01-01"}) + "\n")
 
-    def chapter(trouble: Callable[[], None] = lambda: None, at: str = "") -> dict[str, Any]:
+    def chapter(trouble: Callable[[], Any] = lambda: None, at: str = "") -> dict[str, Any]:
         nonlocal runs
         runs += 1
 
@@ -81,9 +85,9 @@ def test_nothing_is_lost_and_the_next_run_heals(
         (disk / "filler").unlink()
         assert athletes() == [1]
     deliver(4)
-    with pytest.raises(PacelineError, match=r"The warehouse .* can no longer be written"):
-        chapter(lambda: remount(disk, "ro"), "publish")
-    remount(disk, "rw")
+    refused = pytest.raises(PacelineError, match=r"The warehouse .* can no longer be written")
+    with read_only(warehouse / "silver") as become_read_only, refused:
+        chapter(become_read_only, "publish")
     assert athletes() == [1]
 
     assert chapter()[silver.NAME].status == ledger.PUBLISHED
