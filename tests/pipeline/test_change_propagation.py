@@ -225,8 +225,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    world = World(spark, tmp_path_factory.mktemp("changes") / "world", HORIZON)
+def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    world = World(quick_spark, tmp_path_factory.mktemp("changes") / "world", HORIZON)
     story = Story(world)
     for name in ("before", "then"):
         for athlete, (_, case) in ATHLETES.items():

@@ -51,7 +51,7 @@ def fill(disk: Path) -> None:
 
 
 def test_nothing_is_lost_and_the_next_run_heals(
-    spark: SparkSession, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick_spark: SparkSession, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
     landing, warehouse = tmp_path / "landing", disk / "warehouse"
@@ -71,10 +71,10 @@ def test_nothing_is_lost_and_the_next_run_heals(
                 trouble()
 
         jobs, now = (lineage.FEATURE_ACTIVITY,), NOW + timedelta(hours=runs)
-        return run(spark, landing, warehouse, jobs=jobs, now=now, hook=hook)
+        return run(quick_spark, landing, warehouse, jobs=jobs, now=now, hook=hook)
 
     def athletes() -> list[int]:
-        return [row[0] for row in content(spark, warehouse, silver.NAME)]
+        return [row[0] for row in content(quick_spark, warehouse, silver.NAME)]
 
     deliver(1)
     chapter()

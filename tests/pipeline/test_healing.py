@@ -102,8 +102,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    world = World(spark, tmp_path_factory.mktemp("healing") / "world", HORIZON)
+def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    world = World(quick_spark, tmp_path_factory.mktemp("healing") / "world", HORIZON)
     story = Story(world, world.expected())
     world.deliver("strava_api/first.jsonl", *RUNS)
     world.deliver(

@@ -110,11 +110,13 @@ class House:
 
 @pytest.fixture(scope="module")
 def told(
-    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+    quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Chapter]]:
     patch = pytest.MonkeyPatch()
     patch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
-    whole, parts = (House(spark, tmp_path_factory.mktemp(name)) for name in ("whole", "parts"))
+    whole, parts = (
+        House(quick_spark, tmp_path_factory.mktemp(name)) for name in ("whole", "parts")
+    )
     told = {"whole": whole.run(GOOD, BROKEN, MENDED, ALSO_BROKEN)}
     parts.run(GOOD, BROKEN)
     told["parts"] = parts.run(MENDED, ALSO_BROKEN)
@@ -128,7 +130,7 @@ def told(
     told["strict, whole"] = whole.run(LATER, policy="STRICT")
     told["strict, parts"] = parts.run(policy="STRICT")
     told["strict, blocked"] = parts.run(LATER, policy="STRICT")
-    audits = last_batches(Warehouse(spark, parts.root / "warehouse"), CONTRACTS)
+    audits = last_batches(Warehouse(quick_spark, parts.root / "warehouse"), CONTRACTS)
     told["audits"] = Chapter(audits=audits[silver.NAME])
     accept = told["strict, parts"].run_id
     told["unknown"] = whole.run(policy="STRICT", accept="nobody")

@@ -156,13 +156,13 @@ class Histories(RuleBasedStateMachine):
         super().teardown()
 
 
-def test_random_histories(spark: SparkSession, tmp_path: Path) -> None:
+def test_random_histories(quick_spark: SparkSession, tmp_path: Path) -> None:
     numbers = count()
     budget: dict[str, Any] = {"max_examples": 1, "stateful_step_count": 11, "derandomize": True}
     if is_deep:
         budget = {"max_examples": 100, "stateful_step_count": 20}
     run_state_machine_as_test(
-        lambda: Histories(spark, tmp_path / str(next(numbers))),
+        lambda: Histories(quick_spark, tmp_path / str(next(numbers))),
         settings=settings(
             **budget,
             deadline=None,

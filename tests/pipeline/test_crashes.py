@@ -1,0 +1,215 @@
+"""Every commit fails in every way, and the next run makes good what the failed one left.
+
+Nothing but tables outlives a process, so a fault before a commit is a fault after the one before
+it. What remains are the commits, each followed by death or by an error that the program handles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from paceline import ledger
+from paceline.tables.silver import athlete_settings as silver
+from tests.pipeline.faults import (
+    BEFORE,
+    LAST,
+    REPORTED,
+    Chain,
+    Death,
+    LostConnectionError,
+    committed,
+    faults,
+    quick,
+    rows_after,
+)
+from tests.pipeline.warehouse import versions
+
+pytestmark = pytest.mark.slow
+
+STAGING = "ops.staging_silver_athlete_settings"
+# The commits of an undisturbed run, by step; AUDIT only reads.
+COMMITS = {
+    "claim": ledger.LEDGER,
+    "stage": STAGING,
+    "record": ledger.VERDICTS,
+    "quarantine": ledger.QUARANTINE,
+    "publish": silver.NAME,
+    "seal": ledger.LEDGER,
+}
+WHOLE = list(COMMITS.values())
+AFTER_QUARANTINE = [name for name in WHOLE if name != ledger.QUARANTINE]
+ABANDON, CLAIM, SEAL = [ledger.LEDGER], [ledger.LEDGER], [ledger.LEDGER]
+
+
+@pytest.fixture(scope="module")
+def chain(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    with quick(spark):
+        made = Chain(spark, tmp_path_factory.mktemp("crashes"))
+        _create(made)
+        yield made
+
+
+def _create(chain: Chain) -> None:
+    """Runs that die right after the first commit that they make, until all tables are there."""
+    made = Counter[str]()
+    while True:
+        with faults(chain.warehouse, 1, LAST) as fault:
+            chain.create()
+        made.update(fault.commits)
+        assert made == committed({}, versions(chain.warehouse))
+        if not fault.commits:
+            break
+
+
+def fail(chain: Chain, step: str, mode: str, left: list[str] | None = None) -> None:
+    """A run whose commit of a step fails, of the commits that are left to do: all if not given.
+
+    What readers see is old or new.
+    """
+    left = WHOLE if left is None else left
+    at = len(left) if step == "seal" else left.index(COMMITS[step]) + 1
+    before = versions(chain.warehouse)
+    with (
+        faults(chain.warehouse, at, mode) as fault,
+        pytest.raises(Death if mode == LAST else LostConnectionError),
+    ):
+        chain.run()
+    assert Counter(fault.commits) == committed(before, versions(chain.warehouse))
+    # An error that the program sees is noted in the ledger, a death is not.
+    noted = [ledger.LEDGER] * (mode != LAST)
+    assert fault.commits == left[: at - (mode == BEFORE)] + noted
+    is_published = silver.NAME in fault.commits
+    assert chain.read_new_versions() == rows_after(chain.round - (not is_published))
+
+
+def heal(chain: Chain) -> list[str]:
+    """The next run ends as one that nothing has disturbed; returns its commits."""
+    before = versions(chain.warehouse)
+    with faults(chain.warehouse) as none:
+        entry = chain.run()
+    assert Counter(none.commits) == committed(before, versions(chain.warehouse))
+    chain.check(entry, chain.round)
+    return none.commits
+
+
+def test_the_first_rows_are_not_appended_twice(chain: Chain) -> None:
+    chain.deliver()
+    fail(chain, "publish", LAST)
+    assert heal(chain) == ABANDON + CLAIM + SEAL
+    assert chain.statuses() == [ledger.ABANDONED, ledger.UNCHANGED]
+
+
+def test_runs_that_fail_before_anything_shows_are_started_over(chain: Chain) -> None:
+    seen = len(chain.statuses())
+    chain.deliver()
+    fail(chain, "claim", BEFORE)
+    for step in ("claim", "stage", "record"):
+        fail(chain, step, REPORTED)
+    assert heal(chain) == WHOLE
+    assert chain.statuses(seen) == [ledger.FAILED] * 4 + [ledger.PUBLISHED]
+
+
+def test_runs_that_die_before_anything_shows_are_abandoned_and_started_over(chain: Chain) -> None:
+    seen = len(chain.statuses())
+    chain.deliver()
+    fail(chain, "claim", LAST)
+    with faults(chain.warehouse, 1, BEFORE), pytest.raises(LostConnectionError):
+        chain.run()
+    assert chain.statuses(seen) == [ledger.STARTED]
+    with faults(chain.warehouse, 1, LAST), pytest.raises(Death):
+        chain.run()
+    assert chain.statuses(seen) == [ledger.ABANDONED]
+    fail(chain, "stage", LAST)
+    fail(chain, "record", LAST, ABANDON + WHOLE)
+    assert heal(chain) == ABANDON + WHOLE
+    assert chain.statuses(seen) == [ledger.ABANDONED] * 3 + [ledger.PUBLISHED]
+
+
+def test_a_quarantine_that_is_doubted_is_not_filled_twice(chain: Chain) -> None:
+    seen = len(chain.statuses())
+    chain.deliver()
+    fail(chain, "quarantine", REPORTED)
+    fail(chain, "publish", LAST, AFTER_QUARANTINE)
+    assert heal(chain) == ABANDON + CLAIM + SEAL
+    assert chain.statuses(seen) == [ledger.FAILED, ledger.ABANDONED, ledger.UNCHANGED]
+
+
+def test_a_publish_that_is_doubted_is_not_repeated(chain: Chain) -> None:
+    seen = len(chain.statuses())
+    chain.deliver()
+    fail(chain, "quarantine", LAST)
+    fail(chain, "publish", BEFORE, ABANDON + AFTER_QUARANTINE)
+    fail(chain, "publish", REPORTED, AFTER_QUARANTINE)
+    assert heal(chain) == CLAIM + SEAL
+    expected = [ledger.ABANDONED, ledger.FAILED, ledger.FAILED, ledger.UNCHANGED]
+    assert chain.statuses(seen) == expected
+
+
+def test_a_seal_that_is_lost_or_doubted_is_repeated(chain: Chain) -> None:
+    seen = len(chain.statuses())
+    chain.deliver()
+    fail(chain, "seal", LAST)
+    # It has sealed: the next run only says that there is nothing to do.
+    assert heal(chain) == [ledger.LEDGER]
+    chain.deliver()
+    fail(chain, "seal", REPORTED)
+    assert heal(chain) == CLAIM + SEAL
+    expected = [ledger.PUBLISHED, ledger.UNCHANGED, ledger.FAILED, ledger.UNCHANGED]
+    assert chain.statuses(seen) == expected
+
+
+def test_every_version_that_readers_could_see_had_been_judged(chain: Chain) -> None:
+    """Each row came from staging under a verdict that was durable before the version was."""
+    staged = staged_rows(chain)
+    passed = verdict_times(chain)
+    assert len(chain.published) == len(commits(chain, silver.NAME))
+    for version, (at, _) in enumerate(commits(chain, silver.NAME)):
+        if version == 0:
+            assert chain.published[0] == {}
+            continue
+        old, new = chain.published[version - 1], chain.published[version]
+        arrived = set(new.items()) - set(old.items())
+        covering = [
+            run
+            for run, (kept, removed) in staged.items()
+            if kept == arrived and removed == old.keys() - new.keys() and passed.get(run, at) < at
+        ]
+        assert covering, f"version {version} holds rows that no recorded verdict covers"
+
+
+def staged_rows(chain: Chain) -> dict[str, tuple[set[tuple[int, float]], set[int]]]:
+    """By run, the rows that it staged to be inserted or updated, and the keys to be deleted."""
+    found: dict[str, tuple[set[tuple[int, float]], set[int]]] = {}
+    for row in chain.rows(STAGING):
+        kept, removed = found.setdefault(row["_run_id"].rsplit("-", 1)[0], (set(), set()))
+        if row["_op"] in ("insert", "update"):
+            kept.add((row["athlete_id"], row["threshold_pace_s_per_km"]))
+        if row["_op"] == "delete":
+            removed.add(row["athlete_id"])
+    return found
+
+
+def verdict_times(chain: Chain) -> dict[str, int]:
+    """By run that was judged PASS or WARN, when its verdicts became durable."""
+    frame = chain.spark.read.format("delta").load(chain.path(ledger.VERDICTS))
+    rows = frame.select("run_id", "verdict", "_metadata.file_name").collect()
+    failed = {row["run_id"] for row in rows if row["verdict"] not in ("PASS", "WARN")}
+    added = {name: at for at, names in commits(chain, ledger.VERDICTS) for name in names}
+    return {row["run_id"]: added[row["file_name"]] for row in rows if row["run_id"] not in failed}
+
+
+def commits(chain: Chain, table: str) -> list[tuple[int, list[str]]]:
+    """By version of a table, when it was committed, and the names of the files that it added."""
+    found = []
+    for path in sorted(Path(chain.path(table), "_delta_log").glob("*.json")):
+        actions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        (at,) = (action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action)
+        names = [Path(action["add"]["path"]).name for action in actions if "add" in action]
+        found.append((at, names))
+    return found
