@@ -22,8 +22,10 @@ test: lint ## Run everything that has to pass: lint, and all tests
 test-fast: setup ## Run the quick tests only
 	$(active) pytest $(parallel) -m "not slow and not real"
 
-test-deep: setup ## Explore random histories for hours instead of minutes
-	$(active) pytest --hypothesis-profile deep tests/pipeline/test_random_histories.py
+deep := random_histories crashes kill interleavings
+
+test-deep: setup ## Explore histories, crashes and meetings of runs for hours instead of minutes
+	$(active) pytest --hypothesis-profile deep $(deep:%=tests/pipeline/test_%.py)
 
 lint: setup ## Check style, formatting, types, who imports whom, and the contracts
 	$(active) ruff check

@@ -31,13 +31,6 @@ _COMMITS = re.compile(
     r"\s*(?:MERGE INTO|INSERT INTO|UPDATE|DELETE FROM|ALTER TABLE|CREATE TABLE(?! IF NOT EXISTS))"
     r"\s+([\w.]+)"
 )
-# Tiny frames are planned and compiled at length, and computed in no time.
-QUICK = {
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.shuffle.partitions": "1",
-}
 
 
 class LostConnectionError(Exception):
@@ -106,17 +99,6 @@ def faults(warehouse: Path, at: int = 0, mode: str = "") -> Iterator[Faults]:
         patch.object(DataFrameWriter, "saveAsTable", counted_save),
     ):
         yield fault
-
-
-@contextmanager
-def quick(spark: SparkSession) -> Iterator[None]:
-    """Settings with which runs over a handful of rows cost less."""
-    before = {name: spark.conf.get(name) for name in QUICK}
-    for name, value in QUICK.items():
-        spark.conf.set(name, value)
-    yield
-    for name, value in before.items():
-        spark.conf.set(name, value)
 
 
 SINCE = date(2026, 1, 1)

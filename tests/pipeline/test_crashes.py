@@ -25,10 +25,9 @@ from tests.pipeline.faults import (
     LostConnectionError,
     committed,
     faults,
-    quick,
     rows_after,
 )
-from tests.pipeline.warehouse import versions
+from tests.pipeline.warehouse import quick, versions
 
 pytestmark = pytest.mark.slow
 

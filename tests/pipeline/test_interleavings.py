@@ -15,7 +15,8 @@ from pyspark.sql import SparkSession
 from paceline import ledger
 from paceline.publish import STEPS
 from paceline.tables.silver import athlete_settings as silver
-from tests.pipeline.faults import Chain, Death, quick, rows_after
+from tests.pipeline.faults import Chain, Death, rows_after
+from tests.pipeline.warehouse import quick
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,8 @@ from pyspark.sql import SparkSession
 from paceline import ledger
 from paceline.errors import LockedError
 from paceline.publish import STEPS
-from tests.pipeline.faults import Chain, quick, rows_after
+from tests.pipeline.faults import Chain, rows_after
+from tests.pipeline.warehouse import quick
 
 pytestmark = pytest.mark.slow
 
