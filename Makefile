@@ -39,5 +39,5 @@ format: setup ## Format the code and repair what can be repaired by itself
 	$(active) ruff format
 
 clean: ## Remove what make has made in this clone, .venv and demo included
-	rm -rf .venv demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv demo site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -81,7 +81,7 @@ echo "Setting up .venv (cache: $cache)"
 step Python "$python"
 create_environment
 step Java "$java_home"
-step packages 'from uv.lock; the first time this downloads about 500 MB'
+step packages 'from uv.lock; the first time this downloads about 700 MB'
 install_packages
 step Delta 'seven jars, checked against conf/spark/delta-jars.sha256'
 scripts/delta-jars.sh "$java_home/bin/java" "$cache" "$root/$(pyspark)"

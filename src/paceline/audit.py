@@ -177,7 +177,8 @@ def _tallies(contract: Contract, known: Circumstances) -> list[Column]:
         F.count_if(F.col(OP) == op).alias(f"op_{op}")
         for op in (INSERT, UPDATE, REMOVE, REFUSE, RESOLVE)
     ]
-    tallies.append(F.count_distinct(F.when(is_row, F.col("athlete_id"))).alias("athletes"))
+    # As a set: a distinct count would shuffle all rows once more, and there are few athletes.
+    tallies.append(F.size(F.collect_set(F.when(is_row, F.col("athlete_id")))).alias("athletes"))
     is_broken = is_refused | (is_kept & (F.size(t.REASONS) > 0))
     tallies.append(F.count_if(is_broken).alias("broken"))
     if known.day:

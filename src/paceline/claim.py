@@ -75,6 +75,7 @@ class Claim:
         changes: pinned inputs and what is new in them.
         entry: the row of the ledger, filled in on the way.
         attempt: counts from 1; a later one starts over after somebody else has published.
+        doubtful: runs that did not seal, whose records in quarantine are compared again.
     """
 
     table: Table
@@ -82,6 +83,7 @@ class Claim:
     changes: Changes
     entry: Entry
     attempt: int
+    doubtful: tuple[str, ...] = ()
 
     @property
     def contract(self) -> Contract:
@@ -170,7 +172,9 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
         run.warehouse,
         is_window=run.context.window is not None,
     )
-    if found.everything is None and (reason := _doubt(table.name, run, attempt)):
+    doubtful = () if run.is_alone else ledger.doubtful(run.warehouse, table.name)
+    reason = _doubt(table.name, run, attempt, doubtful)
+    if found.everything is None and reason is not None:
         found = replace(found, since={}, everything=reason)
     for name, pin in found.pins.items():
         before = sealed.cursor.get(name) if sealed else None
@@ -181,17 +185,17 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
             )
     entry = new_entry(table, run)
     entry.input_versions = list(found.pins.values())
-    return Claim(table, run, found, entry, attempt)
+    return Claim(table, run, found, entry, attempt, doubtful)
 
 
-def _doubt(name: str, run: Run, attempt: int) -> str | None:
+def _doubt(name: str, run: Run, attempt: int, doubtful: tuple[str, ...]) -> str | None:
     """Why the change feed is not enough, although nothing of the table's inputs says so."""
     if name in run.compare_all:
         return "as asked for"
     if attempt > 1:
         return "another run has published in between"
-    if name in run.state.overtaken:
-        return "an unfinished run was overtaken by another one"
+    if doubtful:
+        return "a run that did not end has written to the quarantine"
     return None
 
 

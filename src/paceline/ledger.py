@@ -161,13 +161,10 @@ class State:
     Attributes:
         sealed: by table, its last sealed run.
         unfinished: (run_id, table) of runs that neither sealed nor failed: they have crashed.
-        overtaken: tables that a run which did not seal has worked on while another one sealed: what
-            it left in quarantine can be wrong anywhere.
     """
 
     sealed: Mapping[str, Sealed]
     unfinished: tuple[tuple[str, str], ...]
-    overtaken: frozenset[str] = frozenset()
 
 
 def create(warehouse: Warehouse) -> None:
@@ -187,7 +184,6 @@ def state(warehouse: Warehouse) -> State:
         SELECT * EXCEPT (horizon), last_day AS horizon FROM (
             SELECT *,
                 MAX(IF(is_sealed, horizon, NULL)) OVER (PARTITION BY table_name) AS last_day,
-                MAX(IF(is_sealed, finished_at, NULL)) OVER (PARTITION BY table_name) AS last_seal,
                 ROW_NUMBER() OVER ({latest_first}) = 1 AS is_newest,
                 COLLECT_LIST(IF(is_usual, rows_inserted + rows_updated + rows_deleted, NULL)) OVER (
                     {latest_first} ROWS BETWEEN CURRENT ROW AND {_LAST_RUNS} FOLLOWING
@@ -196,22 +192,16 @@ def state(warehouse: Warehouse) -> State:
                 SELECT *, status IN ('PUBLISHED', 'UNCHANGED') AS is_sealed,
                     status = 'PUBLISHED' AND scope IS NULL AND window_start IS NULL AS is_usual
                 FROM {warehouse.identifier(LEDGER)}
-                WHERE status IN ('PUBLISHED', 'UNCHANGED', 'STARTED', 'FAILED', 'ABANDONED')
+                WHERE status IN ('PUBLISHED', 'UNCHANGED', 'STARTED')
             )
         )
-        WHERE status = 'STARTED' OR is_newest OR started_at < last_seal AND finished_at > last_seal
+        WHERE status = 'STARTED' OR is_newest
         """
     ).collect()
-    others = [row for row in rows if row["status"] not in SEALED and row["last_seal"]]
     return State(
         sealed={row["table_name"]: _sealed(row) for row in rows if row["status"] in SEALED},
         unfinished=tuple(
             (row["run_id"], row["table_name"]) for row in rows if row["status"] == STARTED
-        ),
-        overtaken=frozenset(
-            row["table_name"]
-            for row in others
-            if row["started_at"] < row["last_seal"] < (row["finished_at"] or datetime.max)
         ),
     )
 
@@ -224,6 +214,33 @@ def last_sealed(warehouse: Warehouse, table_name: str) -> str | None:
         f" ORDER BY finished_at DESC, started_at DESC LIMIT 1"
     ).collect()
     return rows[0]["run_id"] if rows else None
+
+
+def doubtful(warehouse: Warehouse, table_name: str) -> tuple[str, ...]:
+    """Runs that have written last to a record of a table in quarantine, and have not sealed.
+
+    Another run may have sealed before they wrote, and followed changes beyond what they knew.
+    """
+    rows = warehouse.spark.sql(
+        f"SELECT DISTINCT coalesce(resolved_by, run_id) AS run_id"
+        f" FROM {warehouse.identifier(QUARANTINE)} WHERE table_name = {literal(table_name)}"
+        f" EXCEPT SELECT run_id FROM {warehouse.identifier(LEDGER)}"
+        f" WHERE table_name = {literal(table_name)} AND status IN ('PUBLISHED', 'UNCHANGED')"
+    ).collect()
+    return tuple(sorted(row["run_id"] for row in rows))
+
+
+def adopt(warehouse: Warehouse, table_name: str, others: tuple[str, ...], run_id: str) -> None:
+    """Takes over what other runs have left in quarantine, once all of it has been compared."""
+    of_others = f"IN ({', '.join(map(literal, others))})"
+    columns = ", ".join(
+        f"{name} = IF({name} {of_others}, {literal(run_id)}, {name})"
+        for name in ("run_id", "resolved_by")
+    )
+    warehouse.spark.sql(
+        f"UPDATE {warehouse.identifier(QUARANTINE)} SET {columns}"
+        f" WHERE table_name = {literal(table_name)} AND coalesce(resolved_by, run_id) {of_others}"
+    )
 
 
 def rejected(warehouse: Warehouse, run_id: str) -> dict[str, dict[str, float]]:
@@ -271,7 +288,6 @@ def abandon(warehouse: Warehouse, unfinished: tuple[tuple[str, str], ...]) -> No
     for run_id, table_name in unfinished:
         warehouse.spark.sql(
             f"UPDATE {warehouse.identifier(LEDGER)} SET status = '{ABANDONED}',"
-            f" finished_at = current_timestamp(),"
             f" message = 'the run ended without a word; a later run started over'"
             f" WHERE run_id = {literal(run_id)} AND table_name = {literal(table_name)}"
             f" AND status = '{STARTED}'"

@@ -106,6 +106,8 @@ def _attempt(claimed: Claim, arrivals: Arrivals | None) -> Entry:
         with _step(claimed, "seal"):
             if not run.is_alone:
                 _refuse_overtaken(claimed)
+            if claimed.doubtful and status != ledger.REJECTED:
+                ledger.adopt(run.warehouse, entry.table_name, claimed.doubtful, run.run_id)
             if arrivals is not None and status != ledger.REJECTED:
                 arrivals.remember()
             _seal(claimed, status, version)

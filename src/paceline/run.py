@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from shutil import which
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from zoneinfo import available_timezones
@@ -273,9 +274,15 @@ def _check_java() -> None:
         )
 
 
+# The names of tables are known to the whole process, and mean those of one local warehouse.
+_one_at_a_time = RLock()
+
+
 @contextmanager
 def lock(root: Path | None) -> Iterator[bool]:
     """Holds a local warehouse for one run; the lock of a process that has died is free.
+
+    Threads of one process take turns, even on different warehouses.
 
     Gives whether no other run can publish meanwhile: a catalog knows no such lock.
 
@@ -286,7 +293,7 @@ def lock(root: Path | None) -> Iterator[bool]:
         yield False
         return
     path = root / ".paceline.lock"
-    with path.open("a+", encoding="utf-8") as file:
+    with _one_at_a_time, path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -25,7 +25,7 @@ EVERYWHERE = [("before", "claim"), *(("after", step) for step in STEPS)]
 # AUDIT and RECORD neither read nor write what another run changes, CLAIM has pinned what it reads
 # before its hook, and after SEAL a run is over; what QUARANTINE has written, the other run reads as
 # if a dead one had left it.
-PLACES = EVERYWHERE if is_deep else [("after", step) for step in ("claim", "record", "publish")]
+PLACES = EVERYWHERE if is_deep else [("after", step) for step in ("record", "publish")]
 
 
 @pytest.fixture(scope="module")
