@@ -49,9 +49,11 @@ def quick(spark: SparkSession) -> Iterator[None]:
     before = {name: spark.conf.get(name) for name in _QUICK}
     for name, value in _QUICK.items():
         spark.conf.set(name, value)
-    yield
-    for name, value in before.items():
-        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, value)
 
 
 def versions(warehouse: Path) -> dict[str, int]:
