@@ -137,9 +137,10 @@ def told(
     told["unknown"] = whole.run(policy="STRICT", accept="nobody")
     told["accepted, whole"] = whole.run(policy="STRICT", accept=told["strict, whole"].run_id)
     told["accepted, parts"] = parts.run(policy="STRICT", accept=accept)
-    # Side by side, in two threads of one driver.
+    # Side by side, in two threads of one driver; a record comes again that was accepted before.
     with ThreadPoolExecutor(2) as threads:
-        runs = [threads.submit(house.run, LAST, policy="STRICT") for house in (whole, parts)]
+        again = (LAST, ALSO_BROKEN)
+        runs = [threads.submit(house.run, *again, policy="STRICT") for house in (whole, parts)]
         told["after, whole"], told["after, parts"] = (run.result() for run in runs)
     yield told
     patch.undo()
