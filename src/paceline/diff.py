@@ -54,7 +54,7 @@ def judged(rows: DataFrame, contract: Contract, policy: str) -> DataFrame:
         refused = (F.size(t.REASONS) > 0) & F.lit(policy == "QUARANTINE")
         rows = rows.withColumn(t.FATE, F.when(refused, t.QUARANTINED).otherwise(t.CURRENT))
     if t.RECORD not in rows.columns:
-        payload = F.to_json(F.struct(*contract.column_names), {"timeZone": "UTC"})
+        payload = F.to_json(F.expr(_row(contract)), {"timeZone": "UTC"})
         refused_row = F.struct(
             F.lit(None).cast("string").alias("source_path"),
             F.lit(None).cast("bigint").alias("line_number"),
@@ -94,7 +94,7 @@ def difference(
         replaced = F.lit(None).cast(contract.schema()).alias(REPLACES)
         return rows.select(op, *contract.column_names, *kept, replaced)
     # Rows as one value each: what is said once per row needs not be planned once per column.
-    row = F.struct(*contract.column_names)
+    row = F.expr(_row(contract))
     names = (*contract.key, REJECT_KEY)
     marks = (t.REASONS, t.WARNINGS, t.RECORD, t.FATE)
     wanted = rows.select(*names, row.alias("row"), *marks).alias("wanted")
@@ -149,21 +149,21 @@ def _present(
             published.select(
                 *contract.key,
                 F.lit("").alias(REJECT_KEY),
-                F.struct(*contract.column_names).alias("row"),
+                F.expr(_row(contract)).alias("row"),
                 F.lit(None).cast("array<string>").alias(t.REASONS),
                 F.lit(True).alias("is_row"),
             )
         )
     if refused is not None:
-        cells = [
-            F.col(column.name)
-            if column.name in contract.key
-            else F.lit(None).cast(column.type).alias(column.name)
-            for column in contract.columns
-        ]
+        cells = ", ".join(
+            f"{c.name if c.name in contract.key else f'CAST(NULL AS {c.type})'} AS {c.name}"
+            for c in contract.columns
+        )
         names = (*contract.key, REJECT_KEY)
         is_row = F.lit(False).alias("is_row")
-        parts.append(refused.select(*names, F.struct(*cells).alias("row"), t.REASONS, is_row))
+        parts.append(
+            refused.select(*names, F.expr(f"struct({cells})").alias("row"), t.REASONS, is_row)
+        )
     return reduce(lambda a, b: a.unionByName(b), parts)
 
 
@@ -196,18 +196,21 @@ def _either(name: str) -> Column:
 
 def _broken_values(contract: Contract) -> Column:
     """The values of the columns that the broken rules look at, by name."""
-    pairs = [
-        F.when(
-            F.array_contains(t.REASONS, rule.name),
-            F.struct(F.lit(name).alias("key"), F.col(name).cast("string").alias("value")),
-        )
+    pairs = ", ".join(
+        f"IF(array_contains({t.REASONS}, '{rule.name}'),"
+        f" struct('{name}' AS key, CAST({name} AS STRING) AS value), NULL)"
         for rule in contract.rules
         if rule.severity == "error"
         for name in rule_columns(rule, contract)
-    ]
+    )
     if not pairs:
         return F.lit(None).cast("map<string,string>")
-    return F.map_from_entries(F.array_distinct(F.array_compact(F.array(*pairs))))
+    return F.expr(f"map_from_entries(array_distinct(array_compact(array({pairs}))))")
+
+
+def _row(contract: Contract) -> str:
+    """A row as one value; as a text, because each column by itself is a question to the JVM."""
+    return f"struct({', '.join(contract.column_names)})"
 
 
 def rule_columns(rule: Rule, contract: Contract) -> list[str]:

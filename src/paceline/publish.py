@@ -33,7 +33,7 @@ from paceline.errors import PacelineError
 from paceline.ledger import Entry
 from paceline.merge import StaleError, is_conflict, merge, quarantine, staged_rows
 from paceline.rejection import rejection
-from paceline.staging import Arrivals, stage
+from paceline.staging import Arrivals, Staged, stage
 from paceline.table import Table
 from paceline.warehouse import APPEND_ONLY, CHANGE_FEED, NO_STATISTICS, Warehouse
 
@@ -47,10 +47,13 @@ _PAUSE_S = 0.5
 def create(warehouse: Warehouse, contract: Contract, policy: str) -> None:
     """Makes a table and its staging table known, creating what is missing."""
     properties = APPEND_ONLY if contract.append_only else CHANGE_FEED
-    # Files are skipped by their keys; statistics of the other columns would only cost.
-    skipping = {"delta.dataSkippingStatsColumns": ",".join(contract.key)}
+    # Files are skipped by ids and days; statistics of the other columns would only cost.
+    skipping = {"delta.dataSkippingStatsColumns": ",".join(contract.skipping_columns)}
     checks = {PROPERTY + rule: text for rule, text in contract.constraints(policy).items()}
-    warehouse.create(contract.name, contract.ddl(), properties | skipping | checks)
+    # What only grows lies as it arrives: newest last, with ids that grow as well.
+    clustered_by = () if contract.append_only else contract.key
+    stated = properties | skipping | checks
+    warehouse.create(contract.name, contract.ddl(), stated, clustered_by=clustered_by)
     staging = staging_name(contract.name)
     warehouse.create(staging, staging_ddl(contract), NO_STATISTICS, partitioned_by=(RUN_ID,))
 
@@ -94,10 +97,10 @@ def _attempt(claimed: Claim, arrivals: Arrivals | None) -> Entry:
         with _step(claimed, "claim"):
             _append_or_replace(claimed)
         with _step(claimed, "stage"):
-            staged_at = stage(claimed, arrivals)
+            staged = stage(claimed, arrivals)
         status = ledger.UNCHANGED
-        if staged_at is not None:
-            status, version = _judge_and_publish(claimed, staged_at)
+        if staged is not None:
+            status, version = _judge_and_publish(claimed, staged)
         elif _is_vain(claimed):
             status = ledger.REJECTED
         else:
@@ -141,10 +144,10 @@ def _step(claimed: Claim, step: str) -> Iterator[None]:
     claimed.run.hook("after", step, claimed.table.name)
 
 
-def _judge_and_publish(claimed: Claim, staged_at: int) -> tuple[str, int]:
+def _judge_and_publish(claimed: Claim, staged: Staged) -> tuple[str, int]:
     """The steps from AUDIT to PUBLISH on the committed staged version: status and new version."""
     entry, version = claimed.entry, claimed.changes.target.version
-    rows = claimed.run.warehouse.spark.sql(staged_rows(claimed, staged_at, STAGED))
+    rows = claimed.run.warehouse.spark.sql(staged_rows(claimed, staged.version, STAGED))
     with _step(claimed, "audit"):
         judgement = audit(rows, claimed.contract, _circumstances(claimed))
         entry.verdict = judgement.verdict
@@ -159,10 +162,10 @@ def _judge_and_publish(claimed: Claim, staged_at: int) -> tuple[str, int]:
         entry.message = f"accepted by a person: {', '.join(accepted)}"
     with _step(claimed, "quarantine"):
         if judgement.counts[REFUSE] or judgement.counts[RESOLVE]:
-            quarantine(claimed, staged_at)
+            quarantine(claimed, staged.version)
     with _step(claimed, "publish"), constrained(claimed, judgement.checks) as commits_before:
         if any(judgement.counts[op] for op in ROW_OPS):
-            version = merge(claimed, staged_at, judgement) + commits_before
+            version = merge(claimed, staged.version, staged.scope, judgement) + commits_before
     entry.touched_athletes = judgement.touched_athletes
     entry.touched_days = judgement.touched_days
     entry.rows_inserted = judgement.counts[INSERT]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from paceline import diff, ledger, table
+from paceline.boxes import boxed
 from paceline.changes import feeds, lost_feed
 from paceline.claim import Claim
 from paceline.errors import PacelineError
@@ -15,6 +16,8 @@ from paceline.table import EVERYTHING, Scope
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+_FAR = "far"
 
 
 class Arrivals(Protocol):
@@ -40,19 +43,28 @@ class Arrivals(Protocol):
         """Notes the deliveries, so that they are not opened again."""
 
 
-def stage(claimed: Claim, arrivals: Arrivals | None) -> int | None:
-    """Writes the rows that differ; returns the version of the staging table, None without any.
+@dataclass(frozen=True)
+class Staged:
+    """What has been staged: the version of the staging table, and the scope of its rows."""
+
+    version: int
+    scope: Scope
+
+
+def stage(claimed: Claim, arrivals: Arrivals | None) -> Staged | None:
+    """Writes the rows that differ; returns where they are, None without any.
 
     Raises:
-        PacelineError: when the records do not add up to what has been read.
+        PacelineError: when the records do not add up to what has been read, or a recipe gave rows
+            outside the scope that it was asked for.
     """
     warehouse = claimed.run.warehouse
     before = warehouse.position(claimed.staging).version
     counts: Counter[str] = Counter()
+    scope: Scope | None = EVERYTHING
     if arrivals is not None:
-        scope = EVERYTHING
         for frame in arrivals.frames():
-            counts.update(_written(claimed, _arrived(claimed, frame)))
+            counts.update(_written(claimed, _arrived(claimed, frame), EVERYTHING))
     else:
         scope, written = _changed(claimed)
         counts.update(written)
@@ -60,14 +72,13 @@ def stage(claimed: Claim, arrivals: Arrivals | None) -> int | None:
     # Delta writes no commit without rows. Staging is append only, so that this version and every
     # later one hold what has been written here.
     version = warehouse.position(claimed.staging).version
-    return version if version > before else None
+    return Staged(version, scope) if scope is not None and version > before else None
 
 
-def _changed(claimed: Claim) -> tuple[Scope, dict[str, int]]:
+def _changed(claimed: Claim) -> tuple[Scope | None, dict[str, int]]:
     """Writes what differs in the part that can; in all of it when a change feed has been lost."""
     try:
-        scope = _scope(claimed)
-        return scope, _written(claimed, _compared(claimed, scope))
+        return _written_in(claimed, _scope(claimed))
     except Exception:
         # What platforms raise for files that VACUUM has taken has no name in common.
         lost = lost_feed(claimed.changes, claimed.run.warehouse)
@@ -75,8 +86,14 @@ def _changed(claimed: Claim) -> tuple[Scope, dict[str, int]]:
             raise
     reason = f"the change feed of {lost} no longer reaches back to the last run"
     found = replace(claimed.changes, since={}, everything=reason)
-    scope = _scope(replace(claimed, changes=found))
-    return scope, _written(claimed, _compared(claimed, scope))
+    return _written_in(claimed, _scope(replace(claimed, changes=found)))
+
+
+def _written_in(claimed: Claim, touched: Scope) -> tuple[Scope | None, dict[str, int]]:
+    scope = boxed(touched)
+    if scope is None:
+        return None, {}
+    return scope, _written(claimed, _compared(claimed, scope), scope)
 
 
 def _scope(claimed: Claim) -> Scope:
@@ -117,7 +134,7 @@ def _arrived(claimed: Claim, frame: DataFrame) -> DataFrame:
     return diff.difference(wanted, None, None, contract)
 
 
-def _written(claimed: Claim, differences: DataFrame) -> dict[str, int]:
+def _written(claimed: Claim, differences: DataFrame, scope: Scope) -> dict[str, int]:
     """Appends the differing rows to staging; returns all compared rows, by operation and fate."""
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
@@ -125,6 +142,8 @@ def _written(claimed: Claim, differences: DataFrame) -> dict[str, int]:
     observed = Observation()
     tallies = [F.count_if(F.col(diff.OP) == op).alias(op) for op in diff.OPS]
     tallies += [F.count_if(F.col(table.FATE) == fate).alias(fate) for fate in table.FATES]
+    is_far = F.col(diff.OP).isin(*diff.ROW_OPS) & ~F.expr(scope.predicate(since=scope.since))
+    tallies.append(F.count_if(is_far).alias(_FAR))
     # Adaptive execution drops the observation of an empty plan, and nobody would ever answer: one
     # row that is neither counted nor staged keeps the plan from being empty.
     one = claimed.run.warehouse.spark.range(1).select(F.lit("none").alias(diff.OP))
@@ -133,10 +152,19 @@ def _written(claimed: Claim, differences: DataFrame) -> dict[str, int]:
     rows.write.format("delta").mode("append").saveAsTable(
         claimed.run.warehouse.identifier(claimed.staging)
     )
-    return dict(observed.get)
+    counts = dict(observed.get)
+    if counts.pop(_FAR):
+        # Publishing reads only the files that the scope can reach.
+        raise PacelineError(
+            f"The recipe of {claimed.table.name} gave rows outside the scope that it was asked "
+            "for: nothing was published; run again with --debug and report it."
+        )
+    return counts
 
 
-def _count(claimed: Claim, counts: Counter[str], scope: Scope, arrivals: Arrivals | None) -> None:
+def _count(
+    claimed: Claim, counts: Counter[str], scope: Scope | None, arrivals: Arrivals | None
+) -> None:
     entry = claimed.entry
     if arrivals is not None:
         counts[table.IGNORED] = arrivals.ignored()
@@ -149,7 +177,7 @@ def _count(claimed: Claim, counts: Counter[str], scope: Scope, arrivals: Arrival
     expected = found
     if arrivals is not None and claimed.changes.everything is None:
         expected = arrivals.read() + arrivals.ignored()
-    elif claimed.table.judges_records:
+    elif claimed.table.judges_records and scope is not None:
         (source,) = claimed.table.inputs
         expected = scope.select(claimed.inputs()[source]).count()
     if found != expected:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +35,23 @@ REPLACED_FATES = (SUPERSEDED, DUPLICATE, DELETION)
 FATES = (CURRENT, *REPLACED_FATES, IGNORED, QUARANTINED, UNREADABLE)
 
 
+# By column of the keys, the least and the greatest value; (None, None) where it is NULL. A column
+# that is missing may have any value.
+Box = Mapping[str, tuple[Any, Any]]
+
+
 @dataclass(frozen=True)
 class Scope:
     """The part of a table that can differ.
 
     `keys` is a frame of distinct key values; None means every row. With `since`, a column of the
-    table, the frame has a column `since` too, and only rows from that value on are meant.
+    table, the frame has a column `since` too, and only rows from that value on are meant. Each key
+    lies in one of the `boxes`, which the machine adds: literals by which files can be skipped.
     """
 
     keys: DataFrame | None
     since: str | None = None
+    boxes: tuple[Box, ...] = ()
 
     @property
     def is_everything(self) -> bool:
@@ -55,11 +62,30 @@ class Scope:
         """The rows of `frame` that lie in this scope; keys compare null-safe."""
         if self.keys is None:
             return frame
-        rows, keys = frame.alias("rows"), self.keys.alias("keys")
+        near = self.near(frame, since=self.since)
+        rows, keys = near.alias("rows"), self.keys.alias("keys")
         matches = [_same("rows", "keys", name) for name in self.keys.columns if name != "since"]
         if self.since is not None:
             matches.append(_column("rows", self.since) >= _column("keys", "since"))
         return rows.join(keys, reduce(lambda a, b: a & b, matches), "left_semi")
+
+    def near(self, frame: DataFrame, since: str | None, days: int = 0) -> DataFrame:
+        """Leaves out rows that are far from this scope; some that are not in it remain.
+
+        Args:
+            frame: with the columns of the keys.
+            since: its column with the day from which on rows are kept; None keeps all days.
+            days: so many days before that day are kept, too.
+        """
+        return frame.where(self.predicate(since=since, days=days)) if self.boxes else frame
+
+    def predicate(self, since: str | None = None, days: int = 0, prefix: str = "") -> str:
+        """SQL with which `near` keeps a row; columns get the prefix."""
+        sides = [
+            " AND ".join(_inside(box, name, since, days, prefix) for name in box) or "TRUE"
+            for box in self.boxes
+        ]
+        return " OR ".join(f"({side})" for side in sides) or "TRUE"
 
 
 EVERYTHING = Scope(keys=None)
@@ -134,6 +160,19 @@ class Table:
 def union(frames: list[DataFrame]) -> DataFrame:
     """The rows of all frames (at least one), by column name."""
     return reduce(lambda a, b: a.unionByName(b), frames)
+
+
+def _inside(box: Box, name: str, since: str | None, days: int, prefix: str) -> str:
+    least, greatest = box[name]
+    if name == "since":
+        return f"{prefix}{since} >= {_literal(least - timedelta(days))}" if since else "TRUE"
+    if least is None:
+        return f"{prefix}{name} IS NULL"
+    return f"{prefix}{name} BETWEEN {_literal(least)} AND {_literal(greatest)}"
+
+
+def _literal(value: int | date) -> str:
+    return f"DATE '{value.isoformat()}'" if isinstance(value, date) else str(value)
 
 
 def _column(alias: str, name: str) -> Column:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -122,8 +123,11 @@ class Warehouse:
         ddl: str,
         properties: Mapping[str, str],
         partitioned_by: tuple[str, ...] = (),
+        clustered_by: tuple[str, ...] = (),
     ) -> None:
         """Makes a table known, creating it when it is missing.
+
+        OPTIMIZE puts rows together that are close in the columns by which a table is clustered.
 
         Raises:
             UsageError: when a newer release has written the table.
@@ -134,11 +138,12 @@ class Warehouse:
             self._check_layout(table_name)
             self._check_columns(table_name, ddl)
             return
-        partitions = f" PARTITIONED BY ({', '.join(partitioned_by)})" if partitioned_by else ""
+        layout = f" PARTITIONED BY ({', '.join(partitioned_by)})" if partitioned_by else ""
+        layout += f" CLUSTER BY ({', '.join(clustered_by)})" if clustered_by else ""
         stated = {**properties, LAYOUT_PROPERTY: str(LAYOUT_VERSION)}
         listed = ", ".join(f"'{key}' = {literal(value)}" for key, value in stated.items())
         self.spark.sql(
-            f"CREATE TABLE {self.identifier(table_name)} ({ddl}) USING delta{partitions}"
+            f"CREATE TABLE {self.identifier(table_name)} ({ddl}) USING delta{layout}"
             f"{self._location(table_name)} TBLPROPERTIES ({listed})"
         )
 
@@ -147,6 +152,19 @@ class Warehouse:
         if self.root is not None:
             name, location = self.identifier(table_name), self._location(table_name)
             self.spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta{location}")
+
+    @contextmanager
+    def partitioned(self, partitions: int | None) -> Iterator[None]:
+        """Shuffles into so many partitions meanwhile; None leaves them as they are."""
+        if partitions is None:
+            yield
+            return
+        before = str(self.spark.conf.get("spark.sql.shuffle.partitions"))
+        self.spark.conf.set("spark.sql.shuffle.partitions", partitions)
+        try:
+            yield
+        finally:
+            self.spark.conf.set("spark.sql.shuffle.partitions", before)
 
     def table(self, table_name: str) -> DataFrame:
         """The newest version of a table."""

@@ -41,6 +41,7 @@ RANDOM_FUNCTIONS = {
 RANDOM_MODULES = {"random", "secrets", "uuid"}
 SQL_FUNCTIONS = "|".join(sorted(CLOCK_FUNCTIONS | RANDOM_FUNCTIONS))
 SQL_CALL = re.compile(rf"\b({SQL_FUNCTIONS})\s*\(|\bcurrent_(date|timestamp)\b", re.IGNORECASE)
+ALLOWED_SETTINGS = ("spark.sql.shuffle.partitions",)
 NOT_ON_SERVERLESS = {
     *("persist", "unpersist", "checkpoint", "localCheckpoint", "rdd", "sparkContext"),
     *("_sc", "_jvm", "_jsc", "_jdf", "_jsparkSession", "cacheTable"),
@@ -151,7 +152,13 @@ def forbidden_on_serverless(tree):
             if node.func.attr == "cache" and name != "functools.cache":
                 yield node.lineno, ".cache()"
             elif node.func.attr in ("set", "unset") and ends_like(name, ("conf.set", "conf.unset")):
-                yield node.lineno, name
+                if not is_allowed_at_run_time(node):
+                    yield node.lineno, name
+
+
+def is_allowed_at_run_time(call):
+    """Whether a setting is one that serverless compute lets a program change."""
+    return isinstance(call.args[0], ast.Constant) and call.args[0].value in ALLOWED_SETTINGS
 
 
 def clocks_and_environment(tree):

@@ -132,6 +132,12 @@ class Contract:
         """The columns that a published row always has."""
         return [column.name for column in self.columns if column.required]
 
+    @property
+    def skipping_columns(self) -> list[str]:
+        """The columns by which files tell that they hold no wanted row: keys, ids and days."""
+        wanted = {*self.key, "athlete_id", "activity_id"}
+        return [c.name for c in self.columns if c.name in wanted or c.type == "DATE"]
+
     def ddl(self) -> str:
         """The columns as in CREATE TABLE: type, NOT NULL where required, meaning and unit."""
         return ", ".join(
@@ -166,12 +172,19 @@ class Contract:
         """
         from pyspark.sql import functions as F
 
-        names = [
-            F.when(~F.coalesce(F.expr(rule.predicate), F.lit(False)), F.lit(rule.name))
+        kept = {
+            rule.name: f"coalesce({rule.predicate}, FALSE)"
             for rule in self.rules
             if rule.severity == severity
-        ]
-        return F.array_compact(F.array(*names).cast("array<string>"))
+        }
+        nothing = "CAST(array() AS ARRAY<STRING>)"
+        if not kept:
+            return F.expr(nothing)
+        names = ", ".join(f"IF({keeps}, NULL, '{name}')" for name, keeps in kept.items())
+        # Nearly every row keeps all of them, and an array per row would cost ten times as much. As
+        # one text, because each piece of an expression is a question to the JVM.
+        keeps_all = " AND ".join(kept.values())
+        return F.expr(f"IF({keeps_all}, {nothing}, array_compact(array({names})))")
 
     def constraints(self, policy: str) -> dict[str, str]:
         """The CHECK constraints of the table under a policy: name -> predicate in Spark SQL.

@@ -59,8 +59,8 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     """The days of the athletes in scope, from their first day in scope on."""
     assert context.horizon is not None
     contract = context.contracts[NAME]
-    daily = _daily(inputs[ACTIVITIES].where(F.col("local_day") <= F.lit(context.horizon)))
-    histories = _with_state(daily, scope, own)
+    activities = inputs[ACTIVITIES].where(F.col("local_day") <= F.lit(context.horizon))
+    histories = _with_state(activities, scope, own)
     fold = partial(
         _fold,
         contract=contract,
@@ -100,8 +100,8 @@ def _load(measure: Measure) -> Column:
     return F.max(counted) if measure.daily == "max" else F.sum(counted)
 
 
-def _with_state(daily: DataFrame, scope: Scope, own: DataFrame) -> DataFrame:
-    """Adds per athlete the first day in scope and the stored row before it.
+def _with_state(activities: DataFrame, scope: Scope, own: DataFrame) -> DataFrame:
+    """The days of the athletes in scope, with the first day in scope and the stored row before it.
 
     An athlete in scope without any activity left still has one row, with a NULL day.
     """
@@ -109,9 +109,12 @@ def _with_state(daily: DataFrame, scope: Scope, own: DataFrame) -> DataFrame:
     if scope.keys is None:
         nothing = [F.lit(None).cast("bigint").alias(name) for name in ("since", *state[:3])]
         ewmas = [F.lit(None).cast("double").alias(name) for name in _seed_columns()]
-        return daily.select("*", *nothing, *ewmas)
+        return _daily(activities).select("*", *nothing, *ewmas)
+    # Before they are joined and summed, rows and columns that do not matter are left out.
     scoped = scope.keys.select("athlete_id", F.unix_date("since").cast("bigint").alias("since"))
-    stored = own.join(scoped, "athlete_id").where(F.unix_date("as_of_date") < F.col("since"))
+    states = ("history_days", "days_since_last_activity", *EWMA_DAYS)
+    rows = scope.near(own, since=None).select("athlete_id", "as_of_date", *states)
+    stored = rows.join(scoped, "athlete_id").where(F.unix_date("as_of_date") < F.col("since"))
     last = F.max(
         F.struct(
             F.unix_date("as_of_date").cast("bigint").alias("seed_day"),
@@ -122,11 +125,11 @@ def _with_state(daily: DataFrame, scope: Scope, own: DataFrame) -> DataFrame:
     )
     seeds = stored.groupBy("athlete_id").agg(last.alias("seed"))
     athletes = scoped.join(seeds, "athlete_id", "left").select("athlete_id", "since", "seed.*")
-    recent = (F.col("daily.athlete_id") == F.col("athletes.athlete_id")) & (
-        F.col("day") > F.col("since") - LONGEST_DAYS
+    near = scope.near(activities, since="local_day", days=LONGEST_DAYS - 1)
+    recent = near.join(scoped, "athlete_id").where(
+        F.unix_date("local_day") > F.col("since") - LONGEST_DAYS
     )
-    joined = athletes.alias("athletes").join(daily.alias("daily"), recent, "left")
-    return joined.select("athletes.*", "day", *(measure.name for measure in MEASURES))
+    return athletes.join(_daily(recent), "athlete_id", "left")
 
 
 def _seed_columns() -> list[str]:
