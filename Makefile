@@ -5,7 +5,7 @@ active := . .venv/bin/activate &&
 # The long ones come first in the order of their names, and are not moved behind the many short ones.
 parallel := -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast test-deep lint format clean
+.PHONY: help setup demo test test-fast test-deep bench bench-full bench-check lint format clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,15 @@ deep := random_histories crashes kill interleavings
 test-deep: setup ## Explore histories, crashes and meetings of runs for hours instead of minutes
 	$(active) pytest --hypothesis-profile deep $(deep:%=tests/pipeline/test_%.py)
 
+bench: setup ## Measure beside others for a quarter of an hour, and write docs/performance.md
+	$(active) python -m benchmarks && python -m benchmarks.report
+
+bench-full: setup ## The same with ten thousand athletes, which takes hours
+	$(active) python -m benchmarks --size full && python -m benchmarks.report
+
+bench-check: setup ## Measure, and fail when a guarded figure has become worse
+	$(active) python -m benchmarks --check
+
 lint: setup ## Check style, formatting, types, who imports whom, and the contracts
 	$(active) ruff check
 	$(active) ruff format --check
@@ -39,5 +48,5 @@ format: setup ## Format the code and repair what can be repaired by itself
 	$(active) ruff format
 
 clean: ## Remove what make has made in this clone, .venv and demo included
-	rm -rf .venv demo site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv demo site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

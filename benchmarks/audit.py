@@ -1,7 +1,7 @@
 """What Great Expectations costs: CPU of its audit against aggregates by hand that check the same.
 
-Run it alone on the machine, with the environment active: `python benchmarks/audit.py`. Both sides
-take turns in one session, so that only the ratios say something.
+All sides take turns in one session, so that only the ratios say something. It is part of
+`make bench`; by itself it is `python -m benchmarks --only audit`.
 """
 
 from __future__ import annotations
@@ -15,39 +15,45 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
 
-from paceline.contract import Contract, load_all
+from benchmarks.contenders import contracts
+from paceline.contract import Contract
 from paceline.expectations import broken_rows
 from paceline.run import session
 
-CONF = Path(__file__).parents[1] / "conf"
 ROUNDS, WARM_UP = 9, 4
-SIZES = (1_000, 200_000)
 
 
-def main() -> None:
-    """Prints, for each table and size, the ratios of CPU."""
+def measured(rows: int) -> list[dict[str, Any]]:
+    """The costs of the audit for each table, over batches of so many rows.
+
+    Returns:
+        For each table its name, and the CPU seconds of checking a batch: `by hand`, by the `suite`,
+        and by the suite when every row breaks a rule (`suite, failing`).
+    """
     with TemporaryDirectory() as root:
         spark = session(Path(root))
-        print(f"{'table':<42} {'rows':>8}  suite/by hand  failing/passing")
-        for contract in load_all(CONF / "contracts").values():
-            for size in SIZES:
-                good, bad = (frames(spark, contract, size, Path(root), bad=b) for b in (0, 1))
-                by_hand, suite, failing = costs(
-                    spark,
-                    lambda good=good, contract=contract: aggregates(good, contract),
-                    lambda good=good, contract=contract, n=size: broken_rows(good, contract, n),
-                    lambda bad=bad, contract=contract, n=size: broken_rows(bad, contract, n),
-                )
-                ratios = f"{suite / by_hand:>13.2f}  {failing / suite:>15.2f}"
-                print(f"{contract.name:<42} {size:>8}  {ratios}", flush=True)
-        spark.stop()
+        found = []
+        for contract in contracts().values():
+            good, bad = (frames(spark, contract, rows, Path(root), bad=b) for b in (0, 1))
+            by_hand, suite, failing = costs(
+                spark,
+                lambda good=good, contract=contract: aggregates(good, contract),
+                lambda good=good, contract=contract: broken_rows(good, contract, rows),
+                lambda bad=bad, contract=contract: broken_rows(bad, contract, rows),
+            )
+            cpu_s = {"by hand": by_hand, "suite": suite, "suite, failing": failing}
+            found.append({"table": contract.name, "cpu_s": cpu_s})
+    return found
 
 
 def frames(spark: SparkSession, contract: Contract, size: int, root: Path, bad: int) -> DataFrame:
     """Rows like the example with keys of their own; with `bad`, each breaks the first rule."""
     cells = contract.example() | (dict(contract.rules[0].counter_example) if bad else {})
-    example = spark.createDataFrame([tuple(cells.values())], contract.schema())
+    # A row that breaks a rule may hold a NULL where the schema of the contract allows none.
+    schema = StructType([StructField(f.name, f.dataType) for f in contract.schema()])
+    example = spark.createDataFrame([tuple(cells.values())], schema)
     key = next(c for c in contract.columns if c.name in contract.key and c.type != "DATE")
     rows = spark.range(size).crossJoin(example).withColumn(key.name, F.col("id").cast(key.type))
     path = str(root / f"{contract.name}.{size}.{bad}")
@@ -95,7 +101,3 @@ def cpu_s(spark: SparkSession) -> float:
     of_java = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     own = os.times()
     return of_java + own.user + own.system
-
-
-if __name__ == "__main__":
-    main()

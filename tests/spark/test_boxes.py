@@ -76,3 +76,21 @@ def test_boxes_lose_no_row(spark, days, monkeypatch, most_keys, seed):
 def test_the_number_of_boxes_is_bounded(spark):
     scattered = [(n * n, DAY + timedelta(n * n)) for n in range(100)]
     assert len(boxed(daily(spark, scattered)).boxes) <= boxes.MAX_BOXES
+
+
+def test_files_of_other_rows_are_not_read(spark, tmp_path):
+    rows = spark.range(8000).selectExpr(
+        "id DIV 100 AS athlete_id", "date_add(DATE '2024-01-01', CAST(id % 100 AS INT)) AS day"
+    )
+    path = str(tmp_path / "daily")
+    for year in (0, 1):
+        later = rows.selectExpr("athlete_id", f"date_add(day, {365 * year}) AS day")
+        ranges = later.repartitionByRange(4, "athlete_id")
+        ranges.write.format("delta").mode("append").save(path)
+    table = spark.read.format("delta").load(path)
+    assert len(table.inputFiles()) == 8
+    # One athlete from the first day on, two others only since the second year.
+    late, recent = (7, DAY), [(65, DAY + timedelta(365)), (79, DAY + timedelta(366))]
+    scope = boxed(daily(spark, [late, *recent]))
+    assert len(scope.near(table, since="day").inputFiles()) == 3
+    assert len(scope.near(table, since=None).inputFiles()) == 4

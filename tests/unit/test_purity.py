@@ -151,9 +151,8 @@ def forbidden_on_serverless(tree):
             name = dotted(node.func)
             if node.func.attr == "cache" and name != "functools.cache":
                 yield node.lineno, ".cache()"
-            elif node.func.attr in ("set", "unset") and ends_like(name, ("conf.set", "conf.unset")):
-                if not is_allowed_at_run_time(node):
-                    yield node.lineno, name
+            elif ends_like(name, ("conf.set", "conf.unset")) and not is_allowed_at_run_time(node):
+                yield node.lineno, name
 
 
 def is_allowed_at_run_time(call):
@@ -316,6 +315,7 @@ ALLOWED = {
         "import functools\n@functools.cache\ndef layout(): pass",
         "def rows(frame): frame.createOrReplaceTempView('a')",
         "def rows(names): names.conf = set()",
+        "def rows(spark): spark.conf.set('spark.sql.shuffle.partitions', 1)",
     ),
     clocks_and_environment: ("import os\ndef process(): return os.getpid()",),
 }

@@ -51,6 +51,8 @@ def clamped(value: Value, low: float, high: float) -> Value:
     """The value, moved into [low, high]."""
     if isinstance(value, int | float):
         return min(max(float(value), low), high)
+    if isinstance(value, np.ndarray):
+        return np.clip(value, low, high)
     from pyspark.sql import functions as F
 
     clamp = F.least(F.greatest(value, F.lit(low)), F.lit(high))

@@ -1,0 +1,1 @@
+"""Measures paceline against other ways to do the same work: `make bench`, docs/performance.md."""

@@ -1,0 +1,224 @@
+"""What the benchmarks should show, computed from a results file, and what guards it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from benchmarks import goal_figures as figure
+from benchmarks.figures import Document
+
+NOTES: Mapping[str, str] = {}
+"""By the name of a goal that is missed, the reason."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure and what it should be.
+
+    Attributes:
+        name: unique.
+        text: the goal in words.
+        value: computes the figure; None where it was not measured.
+        limit: at most this, or at least, when `is_least`.
+        guard: the worst figure that `--check` lets pass; None where nothing is guarded. It is what
+            has been reached, with a margin for the noise of CPU times, so that a missed goal does
+            not become worse, and a met one is not lost.
+        unit: of the figure.
+    """
+
+    name: str
+    text: str
+    value: Callable[[Document], float | None]
+    limit: float
+    guard: float | None = None
+    is_least: bool = False
+    unit: str = "x"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What a goal came to. `holds` says whether the guarded figure is still what it was."""
+
+    name: str
+    goal_text: str
+    value: float | None
+    limit: float
+    is_met: bool
+    unit: str
+    guard: float | None
+    holds: bool
+
+
+def reached(results: Document) -> list[Reached]:
+    """The goals with their figures, in the order of GOALS."""
+    return [_reached(goal, goal.value(results)) for goal in GOALS]
+
+
+def broken(found: list[Reached]) -> list[Reached]:
+    """The guarded ones that have become worse than their guard allows."""
+    return [goal for goal in found if not goal.holds]
+
+
+def _reached(goal: Goal, value: float | None) -> Reached:
+    def is_within(limit: float) -> bool:
+        if value is None:
+            return False
+        return value >= limit if goal.is_least else value <= limit
+
+    holds = goal.guard is None or value is None or is_within(goal.guard)
+    is_met = is_within(goal.limit)
+    about = (goal.name, goal.text, value, goal.limit, is_met, goal.unit)
+    return Reached(*about, guard=goal.guard, holds=holds)
+
+
+GOALS = (
+    Goal(
+        "Backfill, bare recipe against the rewrite floor",
+        "at most 1.6 times the CPU (stretch 1.4)",
+        figure.cpu_against("recipe", "floor_rewrite"),
+        limit=1.6,
+    ),
+    Goal(
+        "Backfill, careful sliding frames against the bare recipe",
+        "at least 5 times the CPU",
+        figure.cpu_against("careful", "recipe"),
+        limit=5,
+        is_least=True,
+    ),
+    Goal(
+        "Backfill, the usual way against the bare recipe",
+        "at least 8 times the CPU",
+        figure.cpu_against("usual", "recipe"),
+        limit=8,
+        is_least=True,
+    ),
+    Goal(
+        "Backfill, bare recipe against Polars as a whole process",
+        "at most 2.2 times the CPU",
+        figure.cpu_against("recipe", "with_polars", is_cold=True),
+        limit=2.2,
+    ),
+    Goal(
+        "Backfill, price of write-audit-publish: entry point against bare recipe",
+        "at most 1.5 times the CPU",
+        figure.cpu_against("full", "recipe"),
+        limit=1.5,
+    ),
+    Goal(
+        "Same rows touched, 10 years against 1 year: CPU",
+        "at most 1.25 times",
+        figure.ten_years_against_one(figure.cpu),
+        limit=1.25,
+    ),
+    Goal(
+        "Same rows touched, 10 years against 1 year: bytes written",
+        "independent of history",
+        figure.ten_years_against_one(figure.bytes_written),
+        limit=1.1,
+    ),
+    Goal(
+        "Same rows touched, 10 years against 1 year: files touched",
+        "independent of history",
+        figure.ten_years_against_one(figure.files),
+        limit=1.0,
+    ),
+    Goal(
+        "A new day against the full rebuild: CPU",
+        "at most 1/4 (stretch 1/6)",
+        figure.against_rebuild("new_day", "cpu_s"),
+        limit=0.25,
+    ),
+    Goal(
+        "A new day against the full rebuild: bytes written",
+        "at most 1/50",
+        figure.against_rebuild("new_day", "written_bytes"),
+        limit=0.02,
+    ),
+    Goal(
+        "One activity three years late: bytes written",
+        "at most 1 MB",
+        figure.late_bytes,
+        limit=1e6,
+        guard=1.6e6,
+        unit="bytes",
+    ),
+    Goal(
+        "One activity three years late: rows written against rows that differ",
+        "1",
+        figure.late_rows,
+        limit=1.0,
+        guard=1.0,
+    ),
+    Goal(
+        "Nothing changed: commits to published and staging tables",
+        "none",
+        figure.small("nothing", figure.not_ledger_commits),
+        limit=0,
+        guard=0,
+        unit="",
+    ),
+    Goal(
+        "Nothing changed: commits to ops, by the job with most",
+        "at most 1",
+        figure.small("nothing", figure.most_ledger_commits),
+        limit=1,
+        guard=1,
+        unit="",
+    ),
+    Goal(
+        "Nothing changed: Spark jobs, of the job with most",
+        "at most 5",
+        figure.small("nothing", figure.most_jobs),
+        limit=5,
+        guard=11,
+        unit="",
+    ),
+    Goal(
+        "One activity changed: commits to the published table with most",
+        "1",
+        figure.small("one activity", figure.most_published_commits),
+        limit=1,
+        guard=1,
+        unit="",
+    ),
+    Goal(
+        "One activity changed: commits to ops and staging, per table published",
+        "at most 5",
+        figure.small("one activity", figure.ops_commits_per_table),
+        limit=5,
+        guard=5,
+        unit="",
+    ),
+    Goal(
+        "One activity changed: Spark jobs of both jobs",
+        "at most 200 (stretch 120)",
+        figure.small("one activity", figure.jobs),
+        limit=200,
+        guard=155,
+        unit="",
+    ),
+    Goal(
+        "Memory: 10,000 athletes and 3 years within a heap of 1 GB",
+        "1 when it was finished",
+        figure.finished_with_small_heap,
+        limit=1,
+        is_least=True,
+        unit="",
+    ),
+    Goal(
+        "One athlete with 200,000 activities: longest task against the median of its stage",
+        "at most 3 times",
+        figure.longest_task,
+        limit=3,
+    ),
+    Goal(
+        "One athlete with 200,000 activities: result",
+        "1 when it is exact",
+        figure.skew_agrees,
+        limit=1,
+        guard=1,
+        is_least=True,
+        unit="",
+    ),
+)

@@ -1,0 +1,95 @@
+"""How large the experiments are: quick for every day, full for the published page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the experiments are. A world is (athletes, days).
+
+    `worlds` are those of backfill, the last of them also of change, new_day and late; the others
+    are called after their experiment. `touched` is the number of athletes that history changes in
+    each of its worlds. Of the `rounds` the first is cold.
+    """
+
+    name: str
+    worlds: tuple[tuple[int, int], ...]
+    backfill_rounds: int
+    rounds: int
+    history: tuple[tuple[int, int], ...]
+    touched: int
+    shares: tuple[float, ...]
+    athletes: tuple[tuple[int, int], ...]
+    small: tuple[int, int]
+    audit: tuple[int, ...]
+    growth: tuple[int, int]
+    growth_runs: int
+    skew: tuple[int, int]
+    skew_activities: int
+    memory: tuple[int, int] | None
+    patience_s: float
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """The world of increments that are compared with a rebuild."""
+        return self.worlds[-1]
+
+
+QUICK = Size(
+    name="quick",
+    worlds=((400, 1095),),
+    backfill_rounds=3,
+    rounds=2,
+    history=tuple((100, days) for days in (365, 1095, 3650)),
+    touched=20,
+    shares=(0.01, 0.3, 1.0),
+    athletes=((100, 365), (1_000, 365)),
+    small=(40, 365),
+    audit=(1_000,),
+    growth=(200, 365),
+    growth_runs=8,
+    skew=(200, 1095),
+    skew_activities=200_000,
+    memory=None,
+    patience_s=300,
+)
+FULL = Size(
+    name="full",
+    worlds=((2_000, 1095), (10_000, 1095)),
+    backfill_rounds=2,
+    rounds=3,
+    history=tuple((1_000, days) for days in (183, 365, 1095, 3650)),
+    touched=100,
+    shares=(0.001, 0.01, 0.3, 1.0),
+    athletes=((1_000, 1095), (3_000, 1095), (10_000, 1095)),
+    small=(200, 1095),
+    audit=(1_000, 200_000),
+    growth=(1_000, 365),
+    growth_runs=60,
+    skew=(1_000, 1095),
+    skew_activities=200_000,
+    memory=(10_000, 1095),
+    patience_s=900,
+)
+# So small that its figures say nothing: to see whether the suite itself works.
+SMOKE = Size(
+    name="smoke",
+    worlds=((20, 1095),),
+    backfill_rounds=2,
+    rounds=2,
+    history=((10, 365), (10, 3650)),
+    touched=2,
+    shares=(1.0,),
+    athletes=((10, 365), (20, 365)),
+    small=(3, 60),
+    audit=(100,),
+    growth=(10, 365),
+    growth_runs=8,
+    skew=(10, 365),
+    skew_activities=5_000,
+    memory=(20, 1095),
+    patience_s=100,
+)
+SIZES = {size.name: size for size in (SMOKE, QUICK, FULL)}

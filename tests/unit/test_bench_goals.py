@@ -1,0 +1,151 @@
+"""Goals computed from results written by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmarks import goals
+from benchmarks.contenders import ROLLING
+from benchmarks.goal_figures import BOTH_JOBS
+
+WORLD = {"athletes": 400, "days": 1095}
+
+
+def measured(experiment: str, contender: str, case: dict[str, Any], **found: Any) -> dict[str, Any]:
+    about = {"experiment": experiment, "contender": contender, "case": case, "round": 1}
+    return about | {"temperature": "warm"} | found
+
+
+def value_of(name: str, *measurements: dict[str, Any], **others: Any) -> float | None:
+    results = {"measurements": list(measurements), "agreement": [], "failures": []} | others
+    (found,) = (one for one in goals.reached(results) if one.name.startswith(name))
+    return found.value
+
+
+def test_names_are_unique() -> None:
+    assert len({goal.name for goal in goals.GOALS}) == len(goals.GOALS)
+
+
+def test_without_results_nothing_is_met_and_nothing_is_broken() -> None:
+    found = goals.reached({"measurements": []})
+    assert {goal.value for goal in found} == {None}
+    assert not any(goal.is_met for goal in found)
+    assert goals.broken(found) == []
+
+
+def test_a_backfill_is_compared_in_the_largest_case_that_both_have_finished() -> None:
+    tiny, small, large = ({"athletes": count, "days": 1095} for count in (20, 2_000, 10_000))
+    found = value_of(
+        "Backfill, careful",
+        measured("backfill", "recipe", tiny, cpu_s=1.0),
+        measured("backfill", "careful", tiny, cpu_s=2.0),
+        measured("backfill", "recipe", small, cpu_s=2.0),
+        measured("backfill", "careful", small, cpu_s=12.0),
+        measured("backfill", "recipe", large, cpu_s=11.0),
+    )
+    assert found == 6.0
+
+
+def test_polars_counts_as_a_whole_process() -> None:
+    found = value_of(
+        "Backfill, bare recipe against Polars",
+        measured("backfill", "recipe", WORLD, cpu_s=6.0),
+        measured("backfill", "with_polars", WORLD, cpu_s=2.0),
+        measured("backfill", "with_polars", WORLD, cpu_s=4.0) | {"temperature": "cold"},
+    )
+    assert found == 1.5
+
+
+def test_ten_years_are_compared_with_one() -> None:
+    runs = [
+        measured("history", "full", {"athletes": 1, "days": days}, cpu_s=cpu_s)
+        for days, cpu_s in ((183, 9.0), (365, 4.0), (3650, 5.0))
+    ]
+    assert value_of("Same rows touched, 10 years against 1 year: CPU", *runs) == 1.25
+
+
+@pytest.mark.parametrize(("athletes", "expected"), [(400, 0.02), (401, None)])
+def test_an_increment_is_compared_with_the_rebuild_of_the_same_world(
+    athletes: int, expected: float | None
+) -> None:
+    found = value_of(
+        "A new day against the full rebuild: bytes",
+        measured("new_day", "full", WORLD, written_bytes=20),
+        measured("backfill", "full", WORLD | {"athletes": athletes}, written_bytes=1000),
+    )
+    assert found == expected
+
+
+def test_rows_written_are_compared_with_rows_that_differ() -> None:
+    found = value_of(
+        "One activity three years late: rows",
+        measured(
+            *("late", "full", WORLD),
+            rows={"inserted": 1, "updated": 9, "deleted": 5, "compared": 90},
+            tables={ROLLING: {"rows": 15}, "ops.ledger": {"rows": 2}},
+        ),
+    )
+    assert found == 1.5
+
+
+def small(act: str, commits: tuple[dict[str, int], dict[str, int]]) -> list[dict[str, Any]]:
+    return [
+        measured("small", job, {"act": act}, jobs=jobs, commits=found)
+        for job, jobs, found in zip(BOTH_JOBS, (30, 12), commits, strict=True)
+    ]
+
+
+def test_counts_of_small_runs() -> None:
+    features = {"silver.rides": 2, "ops.ledger": 4, "ops.staging_silver_rides": 1}
+    runs = small("one activity", (features, {ROLLING: 1, "ops.verdicts": 1}))
+    assert value_of("One activity changed: Spark jobs", *runs) == 42
+    assert value_of("One activity changed: commits to the published", *runs) == 2
+    assert value_of("One activity changed: commits to ops", *runs) == 3
+    idle = small("nothing", ({"ops.ledger": 1, "ops.staging_silver_rides": 1}, {"ops.ledger": 1}))
+    assert value_of("Nothing changed: commits to published", *idle) == 1
+    assert value_of("Nothing changed: commits to ops", *idle) == 1
+    assert value_of("Nothing changed: Spark jobs", *idle) == 30
+    assert value_of("Nothing changed: Spark jobs", idle[0]) is None
+
+
+def test_a_small_world_proves_nothing_of_a_large_one() -> None:
+    case = {"days": 1095, "heap": "1 GB"}
+    large, tiny = case | {"athletes": 10_000}, case | {"athletes": 20}
+    failure = {"experiment": "memory", "case": large}
+    assert value_of("Memory", measured("memory", "full", tiny)) is None
+    assert value_of("Memory", measured("memory", "full", large)) == 1
+    assert value_of("Memory", failures=[failure]) == 0
+    agreed = {"experiment": "skew", "case": {"activities_of_one": 5_000}, "agrees": True}
+    name = "One athlete with 200,000 activities: result"
+    assert value_of(name, agreement=[agreed]) is None
+    whole = agreed | {"case": {"activities_of_one": 200_000}}
+    assert value_of(name, agreement=[whole]) == 1
+    assert value_of(name, agreement=[whole, whole | {"agrees": False}]) == 0
+
+
+@pytest.mark.parametrize(
+    ("is_least", "guard", "value", "is_met", "holds"),
+    [
+        (False, None, 3.0, False, True),
+        (False, 2.5, 2.5, False, True),
+        (False, 2.5, 2.6, False, False),
+        (False, 2.5, 2.0, True, True),
+        (True, 1.5, 1.5, False, True),
+        (True, 1.5, 1.4, False, False),
+        (True, 1.5, 2.0, True, True),
+    ],
+)
+def test_a_missed_goal_breaks_only_beyond_its_guard(
+    monkeypatch: pytest.MonkeyPatch,
+    is_least: bool,
+    guard: float | None,
+    value: float,
+    is_met: bool,
+    holds: bool,
+) -> None:
+    goal = goals.Goal("n", "t", lambda _: value, 2.0, guard, is_least)
+    monkeypatch.setattr(goals, "GOALS", (goal,))
+    (found,) = goals.reached({})
+    assert (found.is_met, goals.broken([found]) == []) == (is_met, holds)
