@@ -5,7 +5,7 @@ active := . .venv/bin/activate &&
 # The long ones come first in the order of their names, and are not moved behind the many short ones.
 parallel := -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast test-deep bench bench-full bench-check lint format clean
+.PHONY: help setup demo test test-fast test-deep bench bench-medium bench-full bench-check lint format clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ test-deep: setup ## Explore histories, crashes and meetings of runs for hours in
 
 bench: setup ## Measure beside others for a quarter of an hour, and write docs/performance.md
 	$(active) python -m benchmarks && python -m benchmarks.report
+
+bench-medium: setup ## The same with two thousand athletes, which takes an hour
+	$(active) python -m benchmarks --size medium && python -m benchmarks.report
 
 bench-full: setup ## The same with ten thousand athletes, which takes hours
 	$(active) python -m benchmarks --size full && python -m benchmarks.report

@@ -21,6 +21,7 @@ from benchmarks.sections import SECTIONS, Section, other
 
 HERE = Path(__file__).parent
 PAGE, PICTURES = "performance.md", "pictures"
+_LARGEST_FIRST = ("full", "medium", "quick")
 NEEDED = {"measurements", "machine", "versions"}
 
 
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def load(paths: Sequence[Path]) -> list[Document]:
-    """Reads results files, those of the full size first.
+    """Reads results files, those of the largest size first.
 
     Raises:
         SystemExit: when there is none, or one is no results file.
@@ -64,7 +65,11 @@ def load(paths: Sequence[Path]) -> list[Document]:
         if not isinstance(document, dict) or not document.keys() >= NEEDED:
             raise SystemExit(f"{path} is no results file: name one that `make bench` wrote.")
         documents.append(document)
-    return sorted(documents, key=lambda document: document.get("size") != "full")
+    return sorted(documents, key=lambda document: _rank(document.get("size")))
+
+
+def _rank(size: object) -> int:
+    return _LARGEST_FIRST.index(size) if size in _LARGEST_FIRST else len(_LARGEST_FIRST)
 
 
 def best(of_documents: Sequence[Sequence[Reached]]) -> list[Reached]:

@@ -68,10 +68,10 @@ def parsing() -> dict[str, float]:
 def measured(results: Path) -> dict[str, float]:
     """The costs per row that results files know, by the names of DEFAULTS.
 
-    They come from the largest backfill that was measured, of `full.json` before `quick.json`.
+    They come from the largest backfill that was measured, of the largest size that was run.
     """
     costs: dict[str, float] = {}
-    for name in ("quick.json", "full.json"):
+    for name in ("quick.json", "medium.json", "full.json"):
         if (results / name).exists():
             costs |= _costs(json.loads((results / name).read_text(encoding="utf-8")))
     if (results / "parsing.json").exists():

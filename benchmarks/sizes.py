@@ -1,4 +1,4 @@
-"""How large the experiments are: quick for every day, full for the published page."""
+"""How large the experiments are: quick for every day, medium for an hour, full for hours."""
 
 from __future__ import annotations
 
@@ -55,6 +55,24 @@ QUICK = Size(
     memory=None,
     patience_s=300,
 )
+MEDIUM = Size(
+    name="medium",
+    worlds=((2_000, 1095),),
+    backfill_rounds=2,
+    rounds=2,
+    history=tuple((500, days) for days in (365, 1095, 3650)),
+    touched=50,
+    shares=(0.001, 0.01, 0.3, 1.0),
+    athletes=((500, 1095), (2_000, 1095)),
+    small=(100, 1095),
+    audit=(1_000, 50_000),
+    growth=(500, 365),
+    growth_runs=30,
+    skew=(500, 1095),
+    skew_activities=200_000,
+    memory=(2_000, 1095),
+    patience_s=600,
+)
 FULL = Size(
     name="full",
     worlds=((2_000, 1095), (10_000, 1095)),
@@ -92,4 +110,4 @@ SMOKE = Size(
     memory=(20, 1095),
     patience_s=100,
 )
-SIZES = {size.name: size for size in (SMOKE, QUICK, FULL)}
+SIZES = {size.name: size for size in (SMOKE, QUICK, MEDIUM, FULL)}

@@ -97,6 +97,8 @@ class Warehouse:
         known = {row[0] for row in self.spark.sql("SHOW SCHEMAS").collect()}
         for schema in sorted(known & set(SCHEMAS)):
             for row in self.spark.sql(f"SHOW TABLES IN {schema}").collect():
+                if row["isTemporary"]:
+                    continue  # a view of the session, which is listed with every schema
                 # Others may have given the table any name.
                 name = f"{schema}.`{row['tableName'].replace('`', '``')}`"
                 if self._is_external(name):
