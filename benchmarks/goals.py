@@ -40,6 +40,11 @@ NOTES: Mapping[str, str] = {
         "at this size an increment is planning and Delta's log, which do not depend on the "
         "rows, and a rebuild is little more; see the larger cases."
     ),
+    "Nothing changed: Spark jobs, of the job with most": (
+        "Delta reads the log of each of the five tables of Feature_Activity with a job, and the "
+        "ledger and the deliveries take the others. Feature_Rolling, with one table, stays within "
+        "five."
+    ),
     "One activity three years late: bytes written": (
         "the rows are written to the table, to its change feed and to staging, where each lies "
         "beside the one that it replaces; the table itself grows by less than that."
@@ -244,7 +249,7 @@ GOALS = (
         "at most 200 (stretch 120)",
         figure.small("one activity", figure.jobs),
         limit=200,
-        guard=155,
+        guard=165,
         unit="",
     ),
     Goal(
