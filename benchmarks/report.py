@@ -39,10 +39,11 @@ class Reached(Protocol):
 def main() -> None:
     """Renders the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
-    parser.add_argument("results", nargs="*", type=Path, help="default: benchmarks/results/*.json")
+    parser.add_argument("results", nargs="*", type=Path, help="default: all in benchmarks/results")
     parser.add_argument("--docs", type=Path, default=HERE.parent / "docs", help="where to write")
     arguments = parser.parse_args()
-    documents = load(arguments.results or sorted((HERE / "results").glob("*.json")))
+    known = [HERE / "results" / f"{size}.json" for size in _LARGEST_FIRST]
+    documents = load(arguments.results or [path for path in known if path.exists()])
     reached = best([goals.reached(document) for document in documents])
     write(documents, reached, goals.NOTES, arguments.docs)
     print(arguments.docs / PAGE)
