@@ -27,10 +27,10 @@ deep := random_histories crashes kill interleavings
 test-deep: setup ## Explore histories, crashes and meetings of runs for hours instead of minutes
 	$(active) pytest --hypothesis-profile deep $(deep:%=tests/pipeline/test_%.py)
 
-bench: setup ## Measure beside others for a quarter of an hour, and write docs/performance.md
+bench: setup ## Measure beside others for half an hour, and write docs/performance.md
 	$(active) python -m benchmarks && python -m benchmarks.report
 
-bench-medium: setup ## The same with two thousand athletes, which takes an hour
+bench-medium: setup ## The same with two thousand athletes, which takes two hours
 	$(active) python -m benchmarks --size medium && python -m benchmarks.report
 
 bench-full: setup ## The same with ten thousand athletes, which takes hours

@@ -1,4 +1,4 @@
-"""How large the experiments are: quick for every day, medium for an hour, full for hours."""
+"""How large the experiments are: quick for every day, medium for two hours, full for hours."""
 
 from __future__ import annotations
 
