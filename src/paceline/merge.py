@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paceline import ledger, table
 from paceline.audit import Judgement
 from paceline.claim import Claim
@@ -132,10 +134,20 @@ def _clauses(claimed: Claim) -> dict[str, str]:
     columns = contract.column_names
     inserted = f"({', '.join(columns)}) VALUES ({', '.join(f's.{name}' for name in columns)})"
     updated = ", ".join(f"t.{name} = s.{name}" for name in columns if name not in contract.key)
-    # As one value: a comparison per column would outgrow what Spark can compile into one method.
-    still = f"struct({', '.join(f't.{name}' for name in columns)}) <=> s.{REPLACES}"
     return {
-        REMOVE: f" WHEN MATCHED AND s.{OP} = '{REMOVE}' AND {still} THEN DELETE",
-        UPDATE: f" WHEN MATCHED AND s.{OP} = '{UPDATE}' AND {still} THEN UPDATE SET {updated}",
+        REMOVE: f" WHEN MATCHED AND {_still(columns, REMOVE)} THEN DELETE",
+        UPDATE: f" WHEN MATCHED AND {_still(columns, UPDATE)} THEN UPDATE SET {updated}",
         INSERT: f" WHEN NOT MATCHED AND s.{OP} = '{INSERT}' THEN INSERT {inserted}",
     }
+
+
+def _still(columns: Sequence[str], op: str) -> str:
+    """Whether the staged row has this operation, and the published one is what it replaces.
+
+    As one value: a comparison per column would outgrow what Spark can compile into one method. Both
+    sides of the table and of staging are in it, so that Spark cannot take it for a key of the join:
+    such a key is normalised field by field, each time making the struct anew.
+    """
+    published = ", ".join(f"t.{name}" for name in columns)
+    replaced = ", ".join(f"s.{REPLACES}.{name}" for name in columns)
+    return f"struct(s.{OP}, {published}) <=> struct('{op}' AS {OP}, {replaced})"
