@@ -1,0 +1,67 @@
+"""A recipe that gives rows outside the scope it was asked for publishes nothing."""
+
+import pytest
+
+from paceline import ledger
+from paceline.claim import Run
+from paceline.errors import PacelineError
+from paceline.ledger import State
+from paceline.publish import create, publish
+from paceline.table import Scope, Table
+from paceline.warehouse import Warehouse
+from tests.pipeline.warehouse import NOW, quick
+from tests.spark.given import CONTRACTS, context, day, frame, row
+
+NAME = "silver.athlete_settings"
+FAR = f"The recipe of {NAME} gave rows outside the scope that it was asked for: nothing was"
+
+
+@pytest.fixture(scope="module")
+def run(spark, tmp_path_factory):
+    """A run on empty tables, on a day that is new to them."""
+    warehouse = Warehouse(spark, tmp_path_factory.mktemp("staging"))
+    with quick(spark):
+        warehouse.create_schemas()
+        ledger.create(warehouse)
+        create(warehouse, CONTRACTS[NAME], "QUARANTINE")
+        yield Run(
+            run_id="run",
+            job="Feature_Activity",
+            warehouse=warehouse,
+            context=context(horizon=day("2026-06-30")),
+            state=State({}, ()),
+            started_at=NOW,
+            code_version="0",
+            is_alone=True,
+        )
+
+
+def table(spark, scope, *keys):
+    """A table of which `scope` can differ, and whose recipe then gives rows with these keys."""
+    rows = [row(NAME, athlete_id=athlete, valid_from=day(since)) for athlete, since in keys]
+    return Table(
+        NAME,
+        inputs=(),
+        touched=lambda *given: scope,
+        rows=lambda *given: frame(spark, NAME, rows),
+        has_horizon=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "since", "stray"),
+    [
+        ("valid_from", None, (8, "2024-01-01")),
+        ("since", "valid_from", (7, "2023-12-31")),
+    ],
+    ids=["another athlete", "before the first day"],
+)
+def test_rows_outside_the_scope_stop_the_table(spark, run, asked, since, stray):
+    key = (7, day("2024-01-01"))
+    scope = Scope(spark.createDataFrame([key], f"athlete_id BIGINT, {asked} DATE"), since)
+    with pytest.raises(PacelineError, match=FAR):
+        publish(table(spark, scope, (7, "2024-01-01"), stray), run)
+    assert run.warehouse.position(NAME).version == 0
+    assert run.warehouse.position(ledger.QUARANTINE).version == 0
+    assert run.outcomes[NAME].status == ledger.FAILED
+    assert run.outcomes[NAME].message.startswith(FAR)
