@@ -5,7 +5,7 @@ active := . .venv/bin/activate &&
 # The long ones come first in the order of their names, and are not moved behind the many short ones.
 parallel := -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast test-deep bench bench-medium bench-full bench-check lint format clean
+.PHONY: help setup demo test test-fast test-deep bench bench-medium bench-full bench-check docs reference lint format clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,7 @@ demo: setup ## Generate 40 athletes and two years of activities, and run both jo
 
 test: lint ## Run everything that has to pass: lint, and all tests
 	$(active) pytest $(parallel)
+	$(active) pytest $(parallel) --connect -m "not classic" tests/spark
 
 test-fast: setup ## Run the quick tests only
 	$(active) pytest $(parallel) -m "not slow and not real"
@@ -27,7 +28,7 @@ deep := random_histories crashes kill interleavings
 test-deep: setup ## Explore histories, crashes and meetings of runs for hours instead of minutes
 	$(active) pytest --hypothesis-profile deep $(deep:%=tests/pipeline/test_%.py)
 
-bench: setup ## Measure beside others for half an hour, and write docs/performance.md
+bench: setup ## Measure beside others for a quarter of an hour, and write docs/performance.md
 	$(active) python -m benchmarks && python -m benchmarks.report
 
 bench-medium: setup ## The same with two thousand athletes, which takes two hours
@@ -38,6 +39,12 @@ bench-full: setup ## The same with ten thousand athletes, which takes hours
 
 bench-check: setup ## Measure, and fail when a guarded figure has become worse
 	$(active) python -m benchmarks --check
+
+docs: setup ## Build the site of the documentation into build/site
+	$(active) NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+reference: setup ## Write the pages of docs/reference again, from the code and the contracts
+	$(active) python scripts/reference.py
 
 lint: setup ## Check style, formatting, types, who imports whom, and the contracts
 	$(active) ruff check

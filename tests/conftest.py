@@ -18,12 +18,35 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 settings.register_profile("deep")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--connect",
+        action="store_true",
+        help="run on a Spark Connect server that refuses what serverless compute refuses",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What is about Spark Connect needs its server."""
+    is_about_connect = collection_path == Path(__file__).parent / "spark" / "connect"
+    return True if is_about_connect and not config.getoption("--connect") else None
+
+
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """The session that the jobs would get: same settings, same jars."""
+def spark(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[object]:
+    """The session that the jobs would get: same settings, same jars; or one of Spark Connect."""
+    place = tmp_path_factory.mktemp("spark")
+    if request.config.getoption("--connect"):
+        from tests.spark.connect.server import remote_session
+
+        with remote_session(place) as remote:
+            yield remote
+        return
     from paceline.run import session
 
-    made = session(tmp_path_factory.mktemp("spark"))
+    made = session(place)
     yield made
     made.stop()
 

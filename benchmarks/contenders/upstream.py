@@ -18,6 +18,7 @@ from paceline import publish
 from paceline.cli.execute import Options, execute
 from paceline.generate.bulk import activity_features
 from paceline.lineage import FEATURE_ACTIVITY
+from paceline.maintenance import compact
 from paceline.warehouse import Warehouse
 
 ATHLETES_A_FILE = 250
@@ -85,10 +86,10 @@ def add(warehouse: str, day: str, athletes: int, of: int, activities: int = 1) -
 
 
 def optimize(warehouse: str) -> None:
-    """Compacts the small files of both feature tables."""
+    """Compacts the small files of both feature tables, as maintenance does."""
     tables = _register(warehouse)
     for name in (ACTIVITIES, ROLLING):
-        tables.spark.sql(f"OPTIMIZE {tables.identifier(name)}")
+        compact(tables, name)
 
 
 def feature_activity(landing: str, warehouse: str) -> dict[str, int]:

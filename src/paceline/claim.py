@@ -38,7 +38,7 @@ class Run:
         context: what recipes may know.
         state: what the ledger knew at the start.
         started_at: the only reading of the clock that content may depend on.
-        code_version, git_commit: provenance.
+        code_version, git_commit, target, job_run_id: provenance.
         hook: called around each step.
         tell: called with a line for the user.
         outcomes: by table, its row of the ledger, also of jobs that ran before in this process.
@@ -56,6 +56,8 @@ class Run:
     started_at: datetime
     code_version: str
     git_commit: str | None = None
+    target: str | None = None
+    job_run_id: str | None = None
     hook: Hook = no_hook
     tell: Callable[[str], None] = print
     outcomes: dict[str, Entry] = field(default_factory=dict)
@@ -214,6 +216,8 @@ def new_entry(table: Table, run: Run) -> Entry:
         contract_version=context.contracts[table.name].version,
         fingerprint=fingerprint(table, context),
         git_commit=run.git_commit,
+        target=run.target,
+        job_run_id=run.job_run_id,
         started_at=datetime.now(UTC),
     )
 

@@ -59,6 +59,8 @@ code_version STRING,
 contract_version STRING,
 fingerprint STRING COMMENT 'of rules, recipe, settings and policy',
 git_commit STRING,
+target STRING COMMENT 'the deployment, such as dev or prod; NULL where there is none',
+job_run_id STRING COMMENT 'the run of the platform, which several runs and tries may share',
 started_at TIMESTAMP,
 finished_at TIMESTAMP,
 message STRING
@@ -119,6 +121,8 @@ class Entry:
     contract_version: str | None = None
     fingerprint: str | None = None
     git_commit: str | None = None
+    target: str | None = None
+    job_run_id: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     message: str | None = None

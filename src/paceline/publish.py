@@ -6,7 +6,7 @@ resumed: the next one starts over, and finds by comparison what is left to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from paceline.audit import BROKEN, FAIL, Check, Circumstances, audit
 from paceline.claim import Claim, Run, claim, settle, staging_name
 from paceline.constraints import PROPERTY, constrained
 from paceline.contract import Contract
+from paceline.description import CONTRACT_PROPERTY, describe, stated_contract, tag
 from paceline.diff import (
     INSERT,
     REFUSE,
@@ -44,16 +45,31 @@ MAX_ATTEMPTS = 5
 _PAUSE_S = 0.5
 
 
-def create(warehouse: Warehouse, contract: Contract, policy: str) -> None:
-    """Makes a table and its staging table known, creating what is missing."""
+def create(
+    warehouse: Warehouse, contract: Contract, policy: str, tell: Callable[[str], None] = print
+) -> None:
+    """Makes a table and its staging table known, creating what is missing.
+
+    Comments and tags follow a contract of another version.
+    """
     properties = APPEND_ONLY if contract.append_only else CHANGE_FEED
     # Files are skipped by ids and days; statistics of the other columns would only cost.
     skipping = {"delta.dataSkippingStatsColumns": ",".join(contract.skipping_columns)}
     checks = {PROPERTY + rule: text for rule, text in contract.constraints(policy).items()}
     # What only grows lies as it arrives: newest last, with ids that grow as well.
     clustered_by = () if contract.append_only else contract.key
-    stated = properties | skipping | checks
-    warehouse.create(contract.name, contract.ddl(), stated, clustered_by=clustered_by)
+    described = {CONTRACT_PROPERTY: stated_contract(contract)}
+    found = warehouse.create(
+        contract.name,
+        contract.ddl(),
+        properties | skipping | checks | described,
+        clustered_by=clustered_by,
+        comment=contract.description,
+    )
+    if found is None:
+        tag(warehouse, contract, tell)
+    elif found.get(CONTRACT_PROPERTY) != described[CONTRACT_PROPERTY]:
+        describe(warehouse, contract, tell)
     staging = staging_name(contract.name)
     warehouse.create(staging, staging_ddl(contract), NO_STATISTICS, partitioned_by=(RUN_ID,))
 

@@ -218,6 +218,8 @@ def new_run_id(now: datetime) -> str:
 def session(root: Path | None) -> SparkSession:
     """The session of the platform, or a local one with the settings of conf/spark.
 
+    One that is there is taken as it is, and belongs to whoever has made it: nobody here stops it.
+
     Args:
         root: the local warehouse, where Spark may keep the directory of its schema `default`, which
             it would otherwise leave in the working directory; None on a platform.
@@ -228,19 +230,22 @@ def session(root: Path | None) -> SparkSession:
     import pyspark
     from pyspark.sql import SparkSession
 
-    is_managed = "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ
-    if not is_managed and SparkSession.getActiveSession() is None:
-        _check_java()
-        jars = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
-        if not any(jars.glob("delta-spark_*.jar")):
-            raise UsageError(
-                f"The jars of Delta Lake are missing in {jars}: run `make setup`, which puts them "
-                "there."
-            )
-        # Workers have to be the same Python, whatever python3 is on PATH.
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if (active := SparkSession.getActiveSession()) is not None:
+        return active
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_REMOTE" in os.environ:
+        # Its settings are those of the platform, which may refuse any of ours.
+        return SparkSession.builder.getOrCreate()
+    _check_java()
+    jars = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
+    if not any(jars.glob("delta-spark_*.jar")):
+        raise UsageError(
+            f"The jars of Delta Lake are missing in {jars}: run `make setup`, which puts them "
+            "there."
+        )
+    # Workers have to be the same Python, whatever python3 is on PATH.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("paceline")
-    if root is not None and not is_managed:
+    if root is not None:
         builder = builder.config("spark.sql.warehouse.dir", str(root / "default"))
     return builder.getOrCreate()
 

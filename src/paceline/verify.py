@@ -21,7 +21,7 @@ from paceline.table import EVERYTHING, Context, Table
 from paceline.warehouse import Position, Warehouse
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 ATHLETE = "athlete_id"
 _COPY = "_copy"
@@ -207,11 +207,10 @@ def _joined(rebuilt: DataFrame, published: DataFrame, contract: Contract) -> Dat
     ]
     same = reduce(lambda a, b: a & b, matches, F.col("r") == F.col("p"))
     joined = sides[0].join(sides[1], same, "full_outer")
+    # As one text: a client of Spark Connect cannot send as many conditions nested in each other.
     equal = [_is_same(column.name, column.type) for column in contract.columns]
-    is_equal = F.col("rebuilt").isNotNull() & F.col("published").isNotNull()
-    return joined.select(
-        "rebuilt", "published", reduce(lambda a, b: a & b, equal, is_equal).alias("is_equal")
-    )
+    is_equal = " AND ".join(["rebuilt IS NOT NULL", "published IS NOT NULL", *equal])
+    return joined.select("rebuilt", "published", F.expr(is_equal).alias("is_equal"))
 
 
 def _numbered(frame: DataFrame, contract: Contract) -> DataFrame:
@@ -222,16 +221,14 @@ def _numbered(frame: DataFrame, contract: Contract) -> DataFrame:
     return frame.withColumn(_COPY, F.row_number().over(copies))
 
 
-def _is_same(name: str, sql_type: str) -> Column:
+def _is_same(name: str, sql_type: str) -> str:
     """Null-safe; for numbers with a point bit by bit: only their texts tell 0.0 from -0.0."""
-    from pyspark.sql import functions as F
-
-    left, right = F.col(f"rebuilt.{name}"), F.col(f"published.{name}")
-    same = left.eqNullSafe(right)
+    left, right = f"rebuilt.{name}", f"published.{name}"
+    same = f"{left} <=> {right}"
     if sql_type != "DOUBLE":
         return same
-    texts = left.cast("string").eqNullSafe(right.cast("string"))
-    return same & (texts | F.coalesce(left != 0, F.lit(True)))
+    texts = f"CAST({left} AS STRING) <=> CAST({right} AS STRING)"
+    return f"{same} AND ({texts} OR coalesce({left} != 0, TRUE))"
 
 
 def _difference(published: Any, rebuilt: Any, contract: Contract) -> Difference:

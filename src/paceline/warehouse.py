@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ _UNSAFE_IN_PATHS = frozenset("\\`%*?[]{}#;")
 MAINTENANCE = (
     *("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "CLUSTER BY", "COMPUTE STATS"),
     *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "CHANGE COLUMN"),
-    *("ADD CONSTRAINT", "DROP CONSTRAINT"),
+    *("CHANGE COLUMNS", "ADD CONSTRAINT", "DROP CONSTRAINT"),
 )
 
 
@@ -60,11 +60,14 @@ class Warehouse:
         spark: the session.
         root: the local directory of the tables; None when the catalog knows where they are.
         catalog: the catalog's name; empty for Spark's own.
+        schemas: by member of SCHEMAS, what it is called here, where that is another name. Names in
+            SQL change with it; everything else, such as the ledger, keeps the names of SCHEMAS.
     """
 
     spark: SparkSession
     root: Path | None
     catalog: str = ""
+    schemas: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         catalog_of(self.catalog)
@@ -75,7 +78,9 @@ class Warehouse:
         Raises:
             UsageError: when it is no plain name.
         """
-        name = ".".join(identifier_of(part) for part in table_name.split("."))
+        schema, *rest = table_name.split(".")
+        parts = (self.schemas.get(schema, schema), *rest)
+        name = ".".join(identifier_of(part) for part in parts)
         return f"`{self.catalog}`.{name}" if self.catalog else name
 
     def reference(self, table_name: str) -> str:
@@ -95,7 +100,7 @@ class Warehouse:
 
     def _forget_others(self) -> None:
         known = {row[0] for row in self.spark.sql("SHOW SCHEMAS").collect()}
-        for schema in sorted(known & set(SCHEMAS)):
+        for schema in sorted(known & {self.identifier(schema) for schema in SCHEMAS}):
             for row in self.spark.sql(f"SHOW TABLES IN {schema}").collect():
                 if row["isTemporary"]:
                     continue  # a view of the session, which is listed with every schema
@@ -126,10 +131,14 @@ class Warehouse:
         properties: Mapping[str, str],
         partitioned_by: tuple[str, ...] = (),
         clustered_by: tuple[str, ...] = (),
-    ) -> None:
+        comment: str | None = None,
+    ) -> dict[str, str] | None:
         """Makes a table known, creating it when it is missing.
 
         OPTIMIZE puts rows together that are close in the columns by which a table is clustered.
+
+        Returns:
+            The properties of a table that was there; None for a new one.
 
         Raises:
             UsageError: when a newer release has written the table.
@@ -137,17 +146,20 @@ class Warehouse:
         """
         if self.exists(table_name):
             self.register(table_name)
-            self._check_layout(table_name)
+            found = self.properties(table_name)
+            _check_layout(table_name, found)
             self._check_columns(table_name, ddl)
-            return
+            return found
         layout = f" PARTITIONED BY ({', '.join(partitioned_by)})" if partitioned_by else ""
         layout += f" CLUSTER BY ({', '.join(clustered_by)})" if clustered_by else ""
+        layout += f" COMMENT {literal(comment)}" if comment else ""
         stated = {**properties, LAYOUT_PROPERTY: str(LAYOUT_VERSION)}
         listed = ", ".join(f"'{key}' = {literal(value)}" for key, value in stated.items())
         self.spark.sql(
             f"CREATE TABLE {self.identifier(table_name)} ({ddl}) USING delta{layout}"
             f"{self._location(table_name)} TBLPROPERTIES ({listed})"
         )
+        return None
 
     def register(self, table_name: str) -> None:
         """Makes a table that is on disk known to the session; a catalog knows its tables."""
@@ -211,15 +223,6 @@ class Warehouse:
         assert self.root is not None
         return self.root.joinpath(*table_name.split("."))
 
-    def _check_layout(self, table_name: str) -> None:
-        written_by = int(self.properties(table_name).get(LAYOUT_PROPERTY, "1"))
-        if written_by > LAYOUT_VERSION:
-            raise UsageError(
-                f"The table {table_name} was written by a newer paceline (layout {written_by}, "
-                f"this release knows {LAYOUT_VERSION}): upgrade paceline, or choose another "
-                "--warehouse."
-            )
-
     def _check_columns(self, table_name: str, ddl: str) -> None:
         empty = self.spark.createDataFrame([], ddl.replace(" NOT NULL", ""))
         promised = {field.name: field.dataType for field in empty.schema}
@@ -235,6 +238,16 @@ class Warehouse:
                 f"({', '.join(differing) or 'another order'}): restore the contract, or move the "
                 "table away and run again to rebuild it."
             )
+
+
+def _check_layout(table_name: str, properties: Mapping[str, str]) -> None:
+    written_by = int(properties.get(LAYOUT_PROPERTY, "1"))
+    if written_by > LAYOUT_VERSION:
+        raise UsageError(
+            f"The table {table_name} was written by a newer paceline (layout {written_by}, "
+            f"this release knows {LAYOUT_VERSION}): upgrade paceline, or choose another "
+            "--warehouse."
+        )
 
 
 def local_root(path: Path) -> Path:
@@ -290,6 +303,32 @@ def catalog_of(name: str) -> str:
             "--catalog, beginning with a letter or _."
         )
     return name
+
+
+def schema_names(given: Sequence[str]) -> dict[str, str]:
+    """What schemas are called, in lower case, from `layer=name` each; empty texts are not given.
+
+    Raises:
+        UsageError: when a layer is none of SCHEMAS or given twice, a name is not plain, or two
+            layers would share a schema.
+    """
+    names = dict(zip(SCHEMAS, SCHEMAS, strict=True))
+    named: set[str] = set()
+    for text in filter(None, given):
+        layer, _, name = text.partition("=")
+        if layer not in names or layer in named:
+            raise UsageError(
+                f"--schema {text!a} names no layer or one for the second time: write it as "
+                f"silver=dev_silver, once for each of {', '.join(SCHEMAS)}."
+            )
+        named.add(layer)
+        names[layer] = identifier_of(name).lower()
+    if len(set(names.values())) < len(names):
+        raise UsageError(
+            f"Two layers share a schema ({', '.join(f'{k}={v}' for k, v in names.items())}): give "
+            "each of them a name of its own with --schema."
+        )
+    return names
 
 
 def literal(value: str | int | date | datetime) -> str:

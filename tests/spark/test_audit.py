@@ -96,6 +96,7 @@ def last_query(spark):
     return queries.apply(queries.size() - 1).executionId()
 
 
+@pytest.mark.classic
 def test_a_judgement_takes_three_queries(spark):
     """Our own tally, and one for the whole suite, however many rules there are."""
     rows = staged(spark, GOOD, GOOD, NO_SEX, NO_SEX)

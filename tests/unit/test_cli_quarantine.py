@@ -50,7 +50,7 @@ PULSE = Record(
 def ask(capsys, monkeypatch, tmp_path):
     """Runs a command of the quarantine on a warehouse that only fakes look into."""
     monkeypatch.setattr(opening, "root_and_catalog", lambda options: (tmp_path, ""))
-    monkeypatch.setattr(opening, "opened", lambda root, catalog: "the warehouse")
+    monkeypatch.setattr(opening, "opened", lambda root, catalog, schema: "the warehouse")
     # Wide enough that no cell is folded.
     monkeypatch.setattr("paceline.cli.quarantine.PIPED_WIDTH", 300)
 

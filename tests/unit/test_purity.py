@@ -1,4 +1,4 @@
-"""Recipes and features are pure, and the machine keeps to what every Spark platform allows."""
+"""Recipes and features are pure, and only the edge knows when and where it runs."""
 
 import ast
 import re
@@ -41,12 +41,6 @@ RANDOM_FUNCTIONS = {
 RANDOM_MODULES = {"random", "secrets", "uuid"}
 SQL_FUNCTIONS = "|".join(sorted(CLOCK_FUNCTIONS | RANDOM_FUNCTIONS))
 SQL_CALL = re.compile(rf"\b({SQL_FUNCTIONS})\s*\(|\bcurrent_(date|timestamp)\b", re.IGNORECASE)
-ALLOWED_SETTINGS = ("spark.sql.shuffle.partitions",)
-NOT_ON_SERVERLESS = {
-    *("persist", "unpersist", "checkpoint", "localCheckpoint", "rdd", "sparkContext"),
-    *("_sc", "_jvm", "_jsc", "_jdf", "_jsparkSession", "cacheTable"),
-    *("createGlobalTempView", "createOrReplaceGlobalTempView"),
-}
 
 
 def dotted(node):
@@ -142,24 +136,6 @@ def calls_at_import(tree):
             waiting += ast.iter_child_nodes(node)
 
 
-def forbidden_on_serverless(tree):
-    """(line, what) for everything that Spark Connect or serverless compute does not have."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in NOT_ON_SERVERLESS:
-            yield node.lineno, node.attr
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            name = dotted(node.func)
-            if node.func.attr == "cache" and name != "functools.cache":
-                yield node.lineno, ".cache()"
-            elif ends_like(name, ("conf.set", "conf.unset")) and not is_allowed_at_run_time(node):
-                yield node.lineno, name
-
-
-def is_allowed_at_run_time(call):
-    """Whether a setting is one that serverless compute lets a program change."""
-    return isinstance(call.args[0], ast.Constant) and call.args[0].value in ALLOWED_SETTINGS
-
-
 def clocks_and_environment(tree):
     """(line, what) for everything that depends on when or where the program runs."""
     for node in ast.walk(tree):
@@ -225,10 +201,6 @@ def test_recipes_can_be_imported_without_a_session():
     assert done.returncode == 0, done.stderr
 
 
-def test_the_machine_uses_nothing_that_serverless_refuses():
-    assert found(forbidden_on_serverless, outside(EDGES)) == []
-
-
 def test_only_the_edge_looks_at_clock_and_environment():
     assert found(clocks_and_environment, outside((*EDGES, *KEEPERS_OF_TIMES))) == []
 
@@ -278,18 +250,6 @@ CAUGHT = {
         "import pyspark.sql.functions as G\nKEY = G.col('id') if True else None",
         "import pyspark.sql.functions\nKEY = pyspark.sql.functions.col('id')",
     ),
-    forbidden_on_serverless: (
-        "def rows(frame): return frame.persist()",
-        "def rows(frame): return frame.select('a').cache()",
-        "def rows(frame): return frame.checkpoint()",
-        "def rows(frame): return frame.localCheckpoint()",
-        "def rows(frame): return frame.rdd.map(len)",
-        "def rows(spark): return spark.sparkContext",
-        "def rows(spark): return spark._jvm.java",
-        "def rows(frame): return frame._jdf",
-        "def rows(frame): frame.createGlobalTempView('a')",
-        "def rows(spark): spark.conf.set('spark.sql.ansi.enabled', 'false')",
-    ),
     clocks_and_environment: (
         "from datetime import datetime\ndef rows(): return datetime.now()",
         "import time\nSTART = time.time()",
@@ -310,12 +270,6 @@ ALLOWED = {
         "from pyspark.sql import functions as F\ndef rows(): return F.lit(0)",
         "from pyspark.sql import functions as F\nLAZY = lambda: F.lit(0)",
         "from pyspark.sql import functions as F\nFUNCTIONS = {'sum': F.sum}",
-    ),
-    forbidden_on_serverless: (
-        "import functools\n@functools.cache\ndef layout(): pass",
-        "def rows(frame): frame.createOrReplaceTempView('a')",
-        "def rows(names): names.conf = set()",
-        "def rows(spark): spark.conf.set('spark.sql.shuffle.partitions', 1)",
     ),
     clocks_and_environment: ("import os\ndef process(): return os.getpid()",),
 }

@@ -134,3 +134,33 @@ def test_run_ids_sort_by_time_and_never_repeat():
     earlier, later = (run.new_run_id(NOW), run.new_run_id(NOW.replace(hour=7)))
     assert earlier < later
     assert run.new_run_id(NOW) != earlier
+
+
+class Managed:
+    """A session that is not ours: whatever is done with it is a mistake."""
+
+
+class Builder:
+    """Makes a session of the platform, as it is: a setting would be an error."""
+
+    def getOrCreate(self):
+        return Managed()
+
+
+def test_an_active_session_is_taken_as_it_is(monkeypatch, tmp_path):
+    theirs = Managed()
+    monkeypatch.setattr("pyspark.sql.SparkSession.getActiveSession", lambda: theirs)
+    monkeypatch.setattr("pyspark.sql.SparkSession.builder", None)
+    assert run.session(tmp_path) is theirs
+
+
+@pytest.mark.parametrize("variable", ["DATABRICKS_RUNTIME_VERSION", "SPARK_REMOTE"])
+def test_a_platform_makes_its_session_without_java_jars_and_settings(
+    monkeypatch, tmp_path, variable
+):
+    monkeypatch.setattr("pyspark.sql.SparkSession.getActiveSession", lambda: None)
+    monkeypatch.setattr("pyspark.sql.SparkSession.builder", Builder())
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path))
+    monkeypatch.setenv(variable, "17.3")
+    assert isinstance(run.session(None), Managed)

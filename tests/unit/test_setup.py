@@ -377,7 +377,8 @@ def test_make_test_ends_with_all_of_pytest(machine: Machine) -> None:
     tools = [command.split("&& ")[1] for command in commands[1:]]
     checks = ["ruff check", "ruff format --check", "mypy --strict src", "lint-imports"]
     checks.append("scripts/lint-contracts.sh")
-    assert tools == [*checks, "pytest -n 2 --dist loadscope --no-loadscope-reorder"]
+    tests = "pytest -n 2 --dist loadscope --no-loadscope-reorder"
+    assert tools == [*checks, tests, f'{tests} --connect -m "not classic" tests/spark']
 
 
 def test_without_git_contracts_are_linted_and_not_compared(machine: Machine) -> None:

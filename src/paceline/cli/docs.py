@@ -27,7 +27,7 @@ def audits(options: Options) -> Mapping[str, Sequence[ExpectationSuiteValidation
 
     root, catalog = root_and_catalog(options)
     contracts = load_all(conf_directory(options.conf) / "contracts")
-    return last_batches(opened(root, catalog), contracts)
+    return last_batches(opened(root, catalog, options.schema), contracts)
 
 
 def write_site(

@@ -33,7 +33,7 @@ from paceline.run import (
 from paceline.sources.limits import Limits
 from paceline.table import Context, Table, Window
 from paceline.tables.feature_store import activity_features, athlete_rolling_features
-from paceline.warehouse import Warehouse, catalog_of, local_root
+from paceline.warehouse import Warehouse, catalog_of, local_root, schema_names
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,6 +56,9 @@ class Options:
     policy: str | None = None
     git_commit: str | None = None
     accept: str | None = None
+    schema: tuple[str, ...] = ()
+    target: str | None = None
+    job_run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class _Plan:
     landing: Path
     root: Path | None
     catalog: str
+    schemas: dict[str, str]
     window: Window | None
     end: datetime | None
     horizon: date | None
@@ -102,7 +106,7 @@ def execute(
     plan = _plan(jobs, options, now or datetime.now(UTC))
     with lock(plan.root) as is_alone:
         spark = spark or session(plan.root)
-        warehouse = Warehouse(spark, plan.root, plan.catalog)
+        warehouse = Warehouse(spark, plan.root, plan.catalog, plan.schemas)
         policies = policies_in_force(plan.contracts, options.policy)
         state = _opened(jobs, plan, policies, warehouse)
         last_day = _stored_horizon(warehouse, state)
@@ -121,7 +125,9 @@ def execute(
             state=state,
             started_at=plan.now,
             code_version=__version__,
-            git_commit=options.git_commit,
+            git_commit=options.git_commit or None,
+            target=options.target or None,
+            job_run_id=options.job_run_id or None,
             hook=hook,
             tell=tell,
             is_alone=is_alone,
@@ -160,6 +166,7 @@ def _plan(jobs: Sequence[str], options: Options, now: datetime) -> _Plan:
     asked = window(start, end)
     last_day = parse_day(options.horizon, "--horizon")
     catalog = catalog_of(options.catalog or settings.catalog)
+    schemas = schema_names(options.schema)
     landing_root = Path(options.landing or settings.landing)
     warehouse = Path(options.warehouse or settings.warehouse)
     if lineage.FEATURE_ACTIVITY in jobs:
@@ -172,6 +179,7 @@ def _plan(jobs: Sequence[str], options: Options, now: datetime) -> _Plan:
         landing=landing_root,
         root=None if catalog else local_root(warehouse),
         catalog=catalog,
+        schemas=schemas,
         window=asked,
         end=end,
         horizon=last_day,
@@ -277,7 +285,7 @@ def _stored_horizon(warehouse: Warehouse, state: ledger.State) -> date | None:
 
 
 def _accepted(run_id: str | None, warehouse: Warehouse) -> dict[str, dict[str, float]]:
-    if run_id is None:
+    if not run_id:
         return {}
     found = ledger.rejected(warehouse, run_id)
     if not found:

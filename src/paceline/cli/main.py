@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import click
 
 from paceline import __version__
+from paceline.cli.places import DEBUG, PLACES, with_options
 from paceline.cli.quarantine import quarantine_group
 from paceline.errors import PacelineError, UsageError
 
@@ -29,18 +31,7 @@ _OPTIONS = [
         "Environment: END_TIME. Example: --end 2024-02-01",
     ),
     click.option("--landing", help="Where deliveries are dropped. Example: --landing data/landing"),
-    click.option(
-        "--warehouse", help="Directory of the local tables. Example: --warehouse data/warehouse"
-    ),
-    click.option(
-        "--catalog",
-        help="Unity Catalog instead of a local warehouse. Example: --catalog uc_athlete_data",
-    ),
-    click.option(
-        "--conf",
-        help="Directory with paceline.yml and contracts/ instead of the packaged one. "
-        "Example: --conf my_conf",
-    ),
+    *PLACES,
     click.option(
         "--horizon",
         help="Last day of the rolling table; only this may pass yesterday, and it never shrinks. "
@@ -58,15 +49,12 @@ _OPTIONS = [
         "Example: --accept 20240101T060000-1a2b3c4d",
     ),
     click.option("--git-commit", help="Provenance for the ledger. Example: --git-commit 1a2b3c4"),
-    click.option("--debug", is_flag=True, help="Show the stack trace of a failure."),
+    click.option("--target", help="Provenance: the deployment. Example: --target prod"),
+    click.option("--job-run-id", help="Provenance: the platform's run. Example: --job-run-id 7"),
+    DEBUG,
 ]
 
-
-def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The arguments that the jobs and `paceline run` share."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+job_options = with_options(*_OPTIONS)
 
 
 @click.group(help="Athlete activities to audited feature tables on Delta Lake.")
@@ -91,7 +79,7 @@ def run_command(**arguments: Any) -> None:
 @click.option("--seed", type=int, default=7, show_default=True, help="Equal seeds, equal bytes.")
 @click.option("--end", help="The last day. Example: --end 2026-06-30")
 @click.option("--into", default="landing", show_default=True, help="An empty or new directory.")
-@click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
+@DEBUG
 def generate_command(
     athletes: int, days: int, seed: int, end: str | None, into: str, debug: bool
 ) -> None:
@@ -112,14 +100,10 @@ def generate_command(
 
 
 @paceline.command("status")
-@click.option("--warehouse", help="Directory of the local tables. Example: --warehouse warehouse")
-@click.option("--catalog", help="Unity Catalog instead of a local warehouse.")
-@click.option("--conf", help="Directory with paceline.yml and contracts/.")
+@with_options(*PLACES)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
-def status_command(
-    warehouse: str | None, catalog: str | None, conf: str | None, as_json: bool, debug: bool
-) -> None:
+@DEBUG
+def status_command(as_json: bool, debug: bool, **places: Any) -> None:
     """Show what is published, what is quarantined and how the last runs went.
 
     Example: paceline status --warehouse data/warehouse
@@ -128,7 +112,7 @@ def status_command(
     from paceline.cli.execute import Options
     from paceline.cli.status import show
 
-    show(Options(warehouse=warehouse, catalog=catalog, conf=conf), as_json=as_json)
+    show(Options(**places), as_json=as_json)
 
 
 @paceline.command("verify")
@@ -141,15 +125,13 @@ def status_command(
 )
 @click.option("--all", "everyone", is_flag=True, help="Compare every row of every athlete.")
 @click.option("--table", help="Compare this table only. Example: --table silver.strava_activities")
-@click.option("--warehouse", help="Directory of the local tables. Example: --warehouse warehouse")
-@click.option("--catalog", help="Unity Catalog instead of a local warehouse.")
-@click.option("--conf", help="Directory with paceline.yml and contracts/.")
+@with_options(*PLACES)
 @click.option(
     "--policy",
     type=click.Choice(["STRICT", "QUARANTINE", "ALWAYS"]),
     help="The --policy that the tables have been made with, if any.",
 )
-@click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
+@DEBUG
 def verify_command(
     athletes: int, everyone: bool, table: str | None, debug: bool, **arguments: Any
 ) -> None:
@@ -168,12 +150,10 @@ def verify_command(
 
 @paceline.command("docs")
 @click.option("--out", default="site", show_default=True, help="An empty or new directory.")
-@click.option("--conf", help="Directory with paceline.yml and contracts/.")
-@click.option("--warehouse", help="Directory of the local tables. Example: --warehouse warehouse")
-@click.option("--catalog", help="Unity Catalog instead of a local warehouse.")
+@with_options(*PLACES)
 @click.option("--no-data", is_flag=True, help="Contract pages only; no warehouse is opened.")
-@click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
-def docs_command(out: str, no_data: bool, debug: bool, **places: str | None) -> None:
+@DEBUG
+def docs_command(out: str, no_data: bool, debug: bool, **places: Any) -> None:
     """Write a static site: what each table promises, and how its last batches were judged.
 
     Example: paceline docs --out site
@@ -185,6 +165,31 @@ def docs_command(out: str, no_data: bool, debug: bool, **places: str | None) -> 
     options = Options(**places)
     results = {} if no_data else audits(options)
     write_site(Path(out), options.conf, results, tell=click.echo)
+
+
+@paceline.command("maintenance")
+@click.option(
+    "--retention-hours",
+    type=int,
+    help="How long files are kept that are no longer part of a table, from 168 to 720 hours; "
+    "without it as long as each table states, 168 hours at least. Changes that a later run has to "
+    "read are kept in any case. Example: --retention-hours 336",
+)
+@with_options(*PLACES)
+@DEBUG
+def maintenance_command(retention_hours: int | None, debug: bool, **places: Any) -> None:
+    """Put small files together, and remove what no later run needs.
+
+    Once a week is enough, between two runs. No row changes, and one that finds nothing to do
+    commits nothing.
+
+    Example: paceline maintenance --warehouse data/warehouse
+    """
+    _need_pyspark()
+    from paceline.cli.execute import Options
+    from paceline.cli.maintenance import maintain_tables
+
+    maintain_tables(Options(**places), retention_hours, tell=click.echo)
 
 
 paceline.add_command(quarantine_group)
@@ -258,9 +263,23 @@ def _told(message: str, code: int, is_debug: bool) -> int:
 
 
 def run_job(job: str) -> None:
-    """The whole of a job file: exits only when it has failed, as job platforms expect."""
-    code = exit_code(job_command(job), sys.argv[1:])
-    if code:
+    """The whole of a job file: exits only when it has failed, as job platforms expect.
+
+    In IPython, which says nothing about an exit but that there was one, the error itself comes out.
+    """
+    _run_file(job_command(job))
+
+
+def run_maintenance() -> None:
+    """The whole of the job file of maintenance; ends as `run_job` does."""
+    _run_file(maintenance_command)
+
+
+def _run_file(command: click.Command) -> None:
+    arguments = sys.argv[1:]
+    if hasattr(builtins, "get_ipython"):
+        command.main(arguments, standalone_mode=False)
+    elif code := exit_code(command, arguments):
         sys.exit(code)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from paceline import ledger
 from paceline.cli.execute import Options
 from paceline.errors import UsageError
 from paceline.run import conf_directory, load_settings, session
-from paceline.warehouse import Warehouse
+from paceline.warehouse import Warehouse, schema_names
 
 
 def is_empty(root: Path) -> bool:
@@ -35,9 +36,14 @@ def root_and_catalog(options: Options) -> tuple[Path | None, str]:
     return root.resolve(), ""
 
 
-def opened(root: Path | None, catalog: str) -> Warehouse:
-    """The warehouse, with its schemas and the tables of ops known to the session."""
-    warehouse = Warehouse(session(root), root, catalog)
+def opened(root: Path | None, catalog: str, schema: Sequence[str] = ()) -> Warehouse:
+    """The warehouse, with its schemas and the tables of ops known to the session.
+
+    Raises:
+        UsageError: when `schema`, as given with --schema, names no schemas.
+    """
+    schemas = schema_names(schema)
+    warehouse = Warehouse(session(root), root, catalog, schemas)
     warehouse.create_schemas()
     ledger.create(warehouse)
     return warehouse

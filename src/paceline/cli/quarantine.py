@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from paceline import quarantine
+from paceline.cli.places import DEBUG, PLACES, with_options
 from paceline.contract import Contract, load_all
 from paceline.errors import RejectedError, UsageError
 from paceline.quarantine import Group, Record, Wanted
@@ -47,14 +47,7 @@ class _ListByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-_PLACE = [
-    click.option(
-        "--warehouse", help="Directory of the local tables. Example: --warehouse warehouse"
-    ),
-    click.option("--catalog", help="Unity Catalog instead of a local warehouse."),
-    click.option("--conf", help="Directory with paceline.yml and contracts/."),
-    click.option("--debug", is_flag=True, help="Show the stack trace of a failure."),
-]
+_PLACE = (*PLACES, DEBUG)
 _TABLE = click.option(
     "--table",
     "table_name",
@@ -67,11 +60,6 @@ _WANTED = [
     click.option("--run", "run_id", help="The run that refused or resolved them."),
     click.option("--resolved", "is_resolved", is_flag=True, help="Resolved ones, not open ones."),
 ]
-
-
-def _with(*options: Callable[..., Any]) -> Callable[..., Any]:
-    """Several options as one decorator."""
-    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
 _EXAMPLES = """\b
@@ -95,9 +83,9 @@ def quarantine_group() -> None:
 
 
 @quarantine_group.command("list")
-@_with(*_WANTED)
+@with_options(*_WANTED)
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows.")
-@_with(*_PLACE)
+@with_options(*_PLACE)
 def list_command(limit: int, **arguments: Any) -> None:
     """List refused records, the newest first.
 
@@ -119,7 +107,7 @@ def list_command(limit: int, **arguments: Any) -> None:
 
 
 @quarantine_group.command("group")
-@_with(*_WANTED, *_PLACE)
+@with_options(*_WANTED, *_PLACE)
 def group_command(**arguments: Any) -> None:
     """Count refused records by table and broken rule.
 
@@ -137,7 +125,7 @@ def group_command(**arguments: Any) -> None:
 
 @quarantine_group.command("show")
 @click.argument("reject_key")
-@_with(_TABLE, *_PLACE)
+@with_options(_TABLE, *_PLACE)
 def show_command(reject_key: str, table_name: str | None, **arguments: Any) -> None:
     """Show one refused record, PERSONAL DATA included.
 
@@ -155,14 +143,14 @@ def show_command(reject_key: str, table_name: str | None, **arguments: Any) -> N
 
 
 @quarantine_group.command("redrive")
-@_with(_TABLE)
+@with_options(_TABLE)
 @click.option("--landing", help="Where deliveries are dropped. Example: --landing data/landing")
 @click.option(
     "--policy",
     type=click.Choice(["STRICT", "QUARANTINE", "ALWAYS"]),
     help="The --policy that the jobs are run with, if any.",
 )
-@_with(*_PLACE)
+@with_options(*_PLACE)
 def redrive_command(table_name: str | None, **arguments: Any) -> None:
     """Judge the open records again.
 
@@ -187,7 +175,7 @@ def redrive_command(table_name: str | None, **arguments: Any) -> None:
     help="Days since they were resolved. Example: --older-than 90",
 )
 @click.option("--dry-run", is_flag=True, help="Only say how many there are.")
-@_with(*_PLACE)
+@with_options(*_PLACE)
 def prune_command(older_than: int, dry_run: bool, **arguments: Any) -> None:
     """Delete records that were resolved long ago.
 
@@ -203,7 +191,7 @@ def prune_command(older_than: int, dry_run: bool, **arguments: Any) -> None:
     before = datetime.now(UTC) - timedelta(days=older_than)
     root, catalog = root_and_catalog(options)
     with lock(None if dry_run else root):
-        warehouse = opened(root, catalog)
+        warehouse = opened(root, catalog, options.schema)
         count = (
             quarantine.prunable(warehouse, before)
             if dry_run
@@ -221,7 +209,7 @@ def _options(arguments: dict[str, Any]) -> Options:
     from paceline.cli.execute import Options
 
     arguments.pop("debug")
-    names = ("landing", "warehouse", "catalog", "conf", "policy")
+    names = ("landing", "warehouse", "catalog", "schema", "conf", "policy")
     return Options(**{name: arguments.pop(name) for name in names if name in arguments})
 
 
@@ -241,7 +229,7 @@ def _check_table(name: str | None) -> None:
 def _opened(options: Options) -> Warehouse:
     from paceline.cli.opening import opened, root_and_catalog
 
-    return opened(*root_and_catalog(options))
+    return opened(*root_and_catalog(options), options.schema)
 
 
 def _contracts(options: Options) -> dict[str, Contract]:

@@ -26,7 +26,7 @@ def show(options: Options, *, as_json: bool) -> None:
     Raises:
         UsageError: when there is no warehouse.
     """
-    warehouse = opened(*root_and_catalog(options))
+    warehouse = opened(*root_and_catalog(options), options.schema)
     found = {
         "tables": _last_runs(warehouse),
         "quarantine": _quarantine(warehouse),

@@ -49,7 +49,7 @@ def verify_tables(
     settings = load_settings(directory).for_recipes()
     with lock(root):
         started_at = datetime.now(UTC)
-        warehouse = opened(root, catalog)
+        warehouse = opened(root, catalog, options.schema)
         state = ledger.state(warehouse)
         tables = _known(warehouse, state, contracts)
         stored = state.sealed.get(ROLLING)

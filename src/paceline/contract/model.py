@@ -38,6 +38,11 @@ class Column:
     optional: str | None
     """Why it may be NULL in every row of a batch; None where nobody has said that it may."""
 
+    @property
+    def comment(self) -> str:
+        """Meaning and unit, for whoever looks at the table."""
+        return self.description + (f" Unit: {self.unit}." if self.unit else "")
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -121,6 +126,10 @@ class Contract:
     policy: Policy
     append_only: bool
     may_be_empty: bool
+    tags: tuple[str, ...] = ()
+    """Of the table; columns have their own."""
+    owner: str = ""
+    """The team that answers for the table; empty where the contract names none."""
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -142,7 +151,7 @@ class Contract:
         """The columns as in CREATE TABLE: type, NOT NULL where required, meaning and unit."""
         return ", ".join(
             f"{column.name} {column.type}{' NOT NULL' if column.required else ''}"
-            f" COMMENT {_sql_text(_comment(column))}"
+            f" COMMENT {_sql_text(column.comment)}"
             for column in self.columns
         )
 
@@ -223,10 +232,6 @@ class Contract:
             },
             separators=(",", ":"),
         )
-
-
-def _comment(column: Column) -> str:
-    return column.description + (f" Unit: {column.unit}." if column.unit else "")
 
 
 def _sql_text(text: str) -> str:

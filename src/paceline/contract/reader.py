@@ -65,6 +65,8 @@ def load(path: Path) -> Contract:
         policy=document.one_of(at, "policy", policy, policies),
         append_only=_flag(document, custom, "appendOnly"),
         may_be_empty=_flag(document, custom, "mayBeEmpty"),
+        tags=tuple(document.model.tags or ()),
+        owner=getattr(document.model.team, "name", None) or "",
     )
     refuse_vacuous(document, contract)
     return contract

@@ -222,11 +222,18 @@ def _local_start(settings: Mapping[str, Any]) -> Column:
 def _home_zone(setting: str | Mapping[Any, str]) -> Column:
     if isinstance(setting, str):
         return F.lit(setting)
-    zone = F.lit(setting.get("default", "UTC"))
-    for athlete, name in setting.items():
-        if athlete != "default":
-            zone = F.when(F.col("athlete_id") == int(athlete), F.lit(name)).otherwise(zone)
-    return zone
+    default = F.lit(setting.get("default", "UTC"))
+    zones = {int(athlete): name for athlete, name in setting.items() if athlete != "default"}
+    if not zones:
+        return default
+    # Looked up in a map: a condition per athlete would nest as deep as there are athletes, which a
+    # client of Spark Connect cannot send.
+    cells = [
+        cell
+        for athlete, name in zones.items()
+        for cell in (F.lit(athlete).cast("bigint"), F.lit(name))
+    ]
+    return F.coalesce(F.try_element_at(F.create_map(*cells), F.col("athlete_id")), default)
 
 
 def _array(name: str) -> Column:

@@ -1,0 +1,83 @@
+"""`paceline maintenance`: keeps files few, near to each other, and no longer than needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from paceline import lineage
+from paceline.cli.execute import Options
+from paceline.cli.opening import opened, root_and_catalog
+from paceline.contract import load_all
+from paceline.description import describe
+from paceline.errors import UsageError
+from paceline.maintenance import MOST_HOURS, SAFE_HOURS, Upkeep, maintain
+from paceline.run import conf_directory, lock
+
+
+def maintain_tables(
+    options: Options,
+    retention_hours: int | None = None,
+    tell: Callable[[str], None] = print,
+    now: datetime | None = None,
+) -> list[Upkeep]:
+    """Keeps up all tables of a warehouse, and tells what it did to each.
+
+    Args:
+        options: where the tables are, and the settings.
+        retention_hours: how long files are kept that are no longer part of a table, at least; None
+            leaves it to each table.
+        tell: called with each line for the user.
+        now: the time; None reads the clock, once.
+
+    Raises:
+        UsageError: when there is no such warehouse, or the retention is not safe.
+        LockedError: when a run holds the local warehouse.
+    """
+    if retention_hours is not None and not SAFE_HOURS <= retention_hours <= MOST_HOURS:
+        raise UsageError(
+            f"--retention-hours is {retention_hours}; allowed are {SAFE_HOURS} (a run that takes "
+            f"long may still need what is younger) to {MOST_HOURS} (as long as Delta keeps its "
+            "log)."
+        )
+    root, catalog = root_and_catalog(options)
+    contracts = load_all(conf_directory(options.conf) / "contracts")
+    done = []
+    with lock(root):
+        warehouse = opened(root, catalog, options.schema)
+        for upkeep in maintain(
+            warehouse, lineage.TABLES, retention_hours, now or datetime.now(UTC)
+        ):
+            tell(told(upkeep))
+            done.append(upkeep)
+        for upkeep in done:
+            if upkeep.table_name in contracts:
+                describe(warehouse, contracts[upkeep.table_name], tell)
+    return done
+
+
+def told(upkeep: Upkeep) -> str:
+    """What was done to a table, in one line."""
+    before, after = upkeep.before, upkeep.after
+    parts = [f"{after.files:,} files, {_megabytes(after.bytes)}"]
+    if (before.files, before.bytes) != (after.files, after.bytes):
+        parts[0] += f" (before: {before.files:,}, {_megabytes(before.bytes)})"
+    if upkeep.rows is not None:
+        parts.append(_rows(*upkeep.rows))
+    if upkeep.runs_removed:
+        parts.append(f"staged rows of {upkeep.runs_removed:,} old attempts removed")
+    if upkeep.files_removed:
+        parts.append(f"{upkeep.files_removed:,} unneeded files removed")
+    if upkeep.waiting is not None:
+        parts.append(f"not vacuumed, because {upkeep.waiting} has to read it first: run the jobs")
+    return f"  {upkeep.table_name:<48} {'; '.join(parts)}"
+
+
+def _rows(before: int, after: int) -> str:
+    if before == after:
+        return f"{after:,} rows as before"
+    return f"{after:,} rows, {before:,} before: a run has published meanwhile"
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"

@@ -1,0 +1,37 @@
+"""The options that say where tables and settings are, which most commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import click
+
+WAREHOUSE = click.option(
+    "--warehouse", help="Directory of the local tables. Example: --warehouse data/warehouse"
+)
+CATALOG = click.option(
+    "--catalog",
+    help="Unity Catalog instead of a local warehouse. Example: --catalog uc_athlete_data",
+)
+SCHEMA = click.option(
+    "--schema",
+    multiple=True,
+    metavar="LAYER=NAME",
+    help="What the schema of a layer is called, where it is not bronze, silver, feature_store or "
+    "ops; may be given for each of them. Example: --schema silver=dev_ann_silver",
+)
+CONF = click.option(
+    "--conf",
+    help="Directory with paceline.yml and contracts/ instead of the packaged one. "
+    "Example: --conf my_conf",
+)
+DEBUG = click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
+
+PLACES = (WAREHOUSE, CATALOG, SCHEMA, CONF)
+
+
+def with_options(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Several options as one decorator, in the order of the help."""
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
