@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,12 +19,15 @@ from typing import Any
 import psutil
 
 from benchmarks import goals
-from benchmarks.experiments import EXPERIMENTS, Bench, run
+from benchmarks.bench import Bench
+from benchmarks.experiments import EXPERIMENTS, run
 from benchmarks.figures import number
 from benchmarks.runner import ROOT, Findings
 from benchmarks.sizes import SIZES
 from benchmarks.worlds import Worlds
 
+# Of an absolute path; not what follows a host, a number or a relative path.
+FOLDERS = re.compile(r"(?:file:/*|(?<![\w.:/~-])/)(?:[^\s/\"'<>|:,;()\[\]{}]+/)+")
 PACKAGES = ("pyspark", "delta-spark", "polars", "duckdb", "deltalake", "numpy", "pyarrow")
 
 
@@ -42,7 +46,9 @@ def main() -> int:
         done.append(name)
         # After each experiment: the whole may take hours.
         results = about(arguments.size) | merged(before, asdict(findings), done)
-        path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(without_paths(results), indent=1)
+        path.write_text(text + "\n", encoding="utf-8")
+    bench.worlds.close()
     print(f"Results: {path}")
     reached = goals.reached(results)
     print(table(reached))
@@ -96,6 +102,20 @@ def merged(
     }
 
 
+def without_paths(found: Any) -> Any:
+    r"""The same, but of absolute paths in texts only the last part is left: results are published.
+
+    Example:
+        >>> without_paths({"a": ["File \"/home/me/a.py\", file:/tmp/x/y.parquet", "1/2 https://b.c/d"]})
+        {'a': ['File "a.py", y.parquet', '1/2 https://b.c/d']}
+    """
+    if isinstance(found, str):
+        return FOLDERS.sub("", found)
+    if isinstance(found, dict):
+        return {name: without_paths(value) for name, value in found.items()}
+    return [without_paths(one) for one in found] if isinstance(found, list) else found
+
+
 def about(size: str) -> dict[str, Any]:
     """Where and with what the results were made."""
     return {
@@ -122,6 +142,7 @@ def table(reached: Sequence[goals.Reached]) -> str:
     lines = []
     for goal in reached:
         verdict = "not measured" if goal.value is None else "met" if goal.is_met else "MISSED"
+        verdict += "" if goal.is_large_enough else f", but needs {goal.needs}"
         verdict += "" if goal.holds else ", WORSE THAN BEFORE"
         shown = f"{number(goal.value)} {goal.unit if goal.value is not None else ''}"
         lines.append(f"{goal.name:<82} {shown:>14}  {verdict:<12} ({goal.goal_text})")

@@ -159,8 +159,10 @@ def _draw_curve(axes: Axes, curve: Curve, theme: Theme) -> None:
     else:
         # More points than ticks are a line, and dots on it would hide it.
         marker = "o" if len(curve.points) <= 12 else None
-        colour = theme.ours if curve.role == "ours" else theme.other
-        axes.plot(x, y, color=colour, linewidth=1.8, marker=marker, markersize=4, clip_on=False)
+        # Where curves meet, ours is seen.
+        colour, order = (theme.ours, 4) if curve.role == "ours" else (theme.quiet, 3)
+        style = {"linewidth": 1.8, "marker": marker, "markersize": 4}
+        axes.plot(x, y, color=colour, zorder=order, clip_on=False, **style)
 
 
 def _set_axes(axes: Axes, panel: Panel, theme: Theme) -> None:

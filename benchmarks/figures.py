@@ -14,6 +14,8 @@ Document = Mapping[str, Any]
 NOTHING = "-"
 TITLES: Mapping[str, str] = {
     "full": "paceline",
+    "exact": "exact increment",
+    "whole": "whole table",
     "recipe": "paceline, bare recipe",
     "careful": "Spark, done carefully",
     "usual": "Spark, the usual way",
@@ -94,8 +96,11 @@ def table(columns: Mapping[str, Callable[[Line], str]], rows: Sequence[Line]) ->
     """A Markdown table; a column that is empty in every row is left out."""
     cells = {title: [cell(row) for row in rows] for title, cell in columns.items()}
     kept = {title: texts for title, texts in cells.items() if set(texts) != {NOTHING}}
-    # The first column names the rows; numbers are read from the right.
-    rulers = ["---"] + ["---:"] * (len(kept) - 1)
+    # Words are read from the left, numbers from the right; the first column names the rows.
+    rulers = [
+        "---" if place == 0 or all(text[:1].isalpha() for text in texts) else "---:"
+        for place, texts in enumerate(kept.values())
+    ]
     printed = [list(kept), rulers, *(list(row) for row in zip(*kept.values(), strict=True))]
     return "\n".join(f"| {' | '.join(cell(text) for text in row)} |" for row in printed)
 
@@ -163,6 +168,18 @@ def seconds(value: float | None) -> str:
         '12.3 s'
     """
     return NOTHING if value is None else f"{number(float(value))} s"
+
+
+def duration(value: float | None) -> str:
+    """A duration that somebody has waited, in minutes from one on.
+
+    Example:
+        >>> duration(12.345), duration(200), duration(None)
+        ('12 s', '3.3 min', '-')
+    """
+    if value is None:
+        return NOTHING
+    return f"{value:.0f} s" if value < 60 else f"{value / 60:.1f} min"
 
 
 def counts(values: Mapping[str, int | None] | None) -> str:

@@ -17,7 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks import charts, figures, goals
 from benchmarks.figures import Document, case_text, title
-from benchmarks.sections import SECTIONS, Section, other
+from benchmarks.section import Section
+from benchmarks.sections import SECTIONS, other
 
 HERE = Path(__file__).parent
 PAGE, PICTURES = "performance.md", "pictures"
@@ -34,6 +35,13 @@ class Reached(Protocol):
     limit: float
     is_met: bool
     unit: str
+    size: str | None
+    needs: str | None
+
+    @property
+    def is_large_enough(self) -> bool:
+        """Whether its worlds are of the size that the goal is about."""
+        ...
 
 
 def main() -> None:
@@ -141,10 +149,12 @@ def render(
         others=[name for name in sections if name not in SECTIONS],
         goals=goal_table(reached) if reached else "",
         missed=[(goal.name, notes.get(goal.name)) for goal in reached if _is_missed(goal)],
+        is_small=any(not goal.is_large_enough for goal in reached),
         counts=(sum(goal.is_met for goal in measured(reached)), len(measured(reached))),
         agreement=agreement(sections),
         failures=failures(documents, sections),
         conditions=conditions(documents),
+        durations=durations(documents),
         pictures=PICTURES,
     )
     # Parts that are left out leave their empty lines.
@@ -158,12 +168,14 @@ def measured(reached: Sequence[Reached]) -> list[Reached]:
 
 def goal_table(reached: Sequence[Reached]) -> str:
     """The goals as a Markdown table; one that was not measured says so."""
-    rows = ["| experiment | goal | reached | |", "| --- | --- | ---: | --- |"]
+    rows = ["| experiment | goal | reached | | size |", "| --- | --- | ---: | --- | --- |"]
     for goal in reached:
         verdict = "**missed**" if _is_missed(goal) else "met"
         verdict = "not measured" if goal.value is None else verdict
         name, text = figures.cell(goal.name), figures.cell(goal.goal_text)
-        rows.append(f"| {name} | {text} | {_value(goal)} | {verdict} |")
+        size = figures.NOTHING if goal.value is None else goal.size or figures.NOTHING
+        size += "" if goal.is_large_enough else f", needs {goal.needs}"
+        rows.append(f"| {name} | {text} | {_value(goal)} | {verdict} | {size} |")
     return "\n".join(rows)
 
 
@@ -231,6 +243,24 @@ def conditions(documents: Sequence[Document]) -> str:
     ]
     header, *body = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([header, f"|{' --- |' * (len(columns) + 1)}", *body])
+
+
+def durations(documents: Sequence[Document]) -> str:
+    """How long the experiments took, as a Markdown table with a column per document, or empty."""
+    took: dict[str, dict[int, float]] = {}
+    for place, document in enumerate(documents):
+        for one in document.get("durations", ()):
+            took.setdefault(one["experiment"], {})[place] = one["wall_s"]
+    if not took:
+        return ""
+    measured = sorted({place for of_one in took.values() for place in of_one})
+    total = {place: sum(of_one.get(place, 0.0) for of_one in took.values()) for place in measured}
+    header = f"| experiment | {' | '.join(str(documents[p].get('size')) for p in measured)} |"
+    body = [
+        f"| {name} | {' | '.join(figures.duration(of_one.get(place)) for place in measured)} |"
+        for name, of_one in {**took, "all": total}.items()
+    ]
+    return "\n".join([header, f"| --- |{' ---: |' * len(measured)}", *body])
 
 
 def _is_missed(goal: Reached) -> bool:

@@ -46,8 +46,7 @@ class Entrant:
     """A contender in an experiment.
 
     Attributes:
-        contender: as it is called in the results. Entrants of the same one, with other cases, share
-            a process, of which only the first answer is cold.
+        contender: as it is called in the results.
         case: as it is called in the results.
         function: of the module, called for each round.
         arrange: given an empty directory, prepares the round outside the clock, and returns the
@@ -55,6 +54,9 @@ class Entrant:
         module: in `benchmarks.contenders`; that of the contender's name by default.
         submit: further arguments of spark-submit, such as `--driver-memory 1g`.
         patience_s: seconds after which an answer is no longer waited for.
+        process: entrants that name the same one share it, and only its first answer is cold; by
+            default each contender has one of its own in each experiment.
+        worker: a process that is there before and after, for answers that need not be cold.
     """
 
     contender: str
@@ -64,6 +66,8 @@ class Entrant:
     module: str = ""
     submit: str = ""
     patience_s: float = PATIENCE_S
+    process: str = ""
+    worker: Worker | None = None
 
 
 @dataclass
@@ -73,6 +77,7 @@ class Findings:
     measurements: list[Measurement] = field(default_factory=list)
     agreement: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
+    durations: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Worker:
@@ -93,6 +98,11 @@ class Worker:
     def __exit__(self, *failure: object) -> None:
         self.close()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its next answer is warm."""
+        return self._process is not None
+
     def measured(self, function: str, arguments: Mapping[str, Any]) -> Measurement:
         """Asks, and returns figures and counts; `result` is what the function has returned.
 
@@ -100,7 +110,7 @@ class Worker:
             FailedError: when the function or the process has failed.
             SlowError: when there was no answer in time; the process has been ended.
         """
-        born = monotonic() if self._process is None else None
+        born = None if self.is_running else monotonic()
         process = self._running()
         found, result = bill(process.pid, lambda: self._ask(function, arguments), born)
         return {
@@ -196,11 +206,13 @@ def take_turns(
 ) -> None:
     """Lets entrants answer in turn, `rounds` times, each contender in a process that lives on.
 
+    A contender's first answer is cold where the process is its own, the others are warm.
+
     Args:
         findings: gets the measurements, and the failures of those who drop out.
         experiment: as it is called in the results.
         entrants: in order.
-        rounds: the first one is cold, the others are warm.
+        rounds: how many.
         work: where rounds and the workers' messages are kept; it is emptied at the end.
         after: called with the directory of the last round of each contender that has not failed.
     """
@@ -208,23 +220,26 @@ def take_turns(
     places: dict[str, Path] = {}
     out: set[str] = set()
     with ExitStack() as stack:
-        workers: dict[str, Worker] = {}
+        own: dict[str, Worker] = {}
         for entrant in entrants:
-            if entrant.contender not in workers:
-                workers[entrant.contender] = stack.enter_context(_worker(entrant, work))
+            if entrant.worker is None and _process(entrant) not in own:
+                own[_process(entrant)] = stack.enter_context(_worker(entrant, work))
         for number, entrant in product(range(rounds), entrants):
             name, case = entrant.contender, dict(entrant.case)
             if name in out:
                 continue
             about = {"experiment": experiment, "case": case, "contender": name}
+            worker = entrant.worker or own[_process(entrant)]
             try:
-                place = _cleared(work / name / "round")
-                found = one_round(workers[name], entrant, place)
+                place = cleared(work / name / "round")
+                found = one_round(worker, entrant, place)
             except (FailedError, SlowError) as error:
                 kind = "too slow" if isinstance(error, SlowError) else "failed"
                 findings.failures.append(about | {"kind": kind, "message": str(error)})
                 tell(experiment, case, f"{name}: {kind}: {error}")
-                workers[name].close()
+                worker.close()
+                # What it has left half done is nothing to go on from.
+                shutil.rmtree(work / name / "round", ignore_errors=True)
                 out.add(name)
                 continue
             places[name] = place
@@ -273,21 +288,27 @@ def written(warehouse: Path, before: Mapping[str, int]) -> Measurement:
     }
 
 
+def cleared(folder: Path) -> Path:
+    """An empty directory in this place, whatever was there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
 def tell(experiment: str, case: Case, text: str) -> None:
     """A line for whoever is waiting."""
     described = ", ".join(f"{name} {value}" for name, value in case.items())
-    print(f"{experiment} ({described}): {text}", file=sys.stderr, flush=True)
+    about = f"{experiment} ({described})" if described else experiment
+    print(f"{about}: {text}", file=sys.stderr, flush=True)
+
+
+def _process(entrant: Entrant) -> str:
+    return entrant.process or entrant.contender
 
 
 def _worker(entrant: Entrant, work: Path) -> Worker:
     module = entrant.module or entrant.contender
-    return Worker(module, work / entrant.contender, entrant.submit, entrant.patience_s)
-
-
-def _cleared(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
+    return Worker(module, work / _process(entrant), entrant.submit, entrant.patience_s)
 
 
 def _members(pid: int) -> list[psutil.Process]:

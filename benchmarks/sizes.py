@@ -1,8 +1,12 @@
-"""How large the experiments are: quick for every day, medium for two hours, full for hours."""
+"""How large the experiments are: quick for every day, medium and full for hours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from benchmarks.contenders import ACTIVITIES, ROLLING
+
+GOLD = (ACTIVITIES, ROLLING)
 
 
 @dataclass(frozen=True)
@@ -11,7 +15,9 @@ class Size:
 
     `worlds` are those of backfill, the last of them also of change, new_day and late; the others
     are called after their experiment. `touched` is the number of athletes that history changes in
-    each of its worlds. Of the `rounds` the first is cold.
+    each of its worlds. `shares` are of the athletes of which change gives one activity more; one
+    athlete is always among its cases. `audit` has the rows of its batches, and `audit_tables` the
+    tables, all when it is empty. Of the `backfill_rounds` the first is cold.
     """
 
     name: str
@@ -24,6 +30,7 @@ class Size:
     athletes: tuple[tuple[int, int], ...]
     small: tuple[int, int]
     audit: tuple[int, ...]
+    audit_tables: tuple[str, ...]
     growth: tuple[int, int]
     growth_runs: int
     skew: tuple[int, int]
@@ -37,17 +44,20 @@ class Size:
         return self.worlds[-1]
 
 
+# The same few worlds serve most experiments, because building one takes as long as an increment.
 QUICK = Size(
     name="quick",
-    worlds=((400, 1095),),
+    worlds=((200, 1095),),
     backfill_rounds=3,
-    rounds=2,
-    history=tuple((100, days) for days in (365, 1095, 3650)),
+    rounds=1,
+    history=tuple((200, days) for days in (183, 365, 1095, 3650)),
     touched=20,
-    shares=(0.01, 0.3, 1.0),
-    athletes=((100, 365), (1_000, 365)),
-    small=(40, 365),
+    # One athlete is half a percent of them.
+    shares=(0.3, 1.0),
+    athletes=((200, 365), (1_000, 365)),
+    small=(20, 365),
     audit=(1_000,),
+    audit_tables=GOLD,
     growth=(200, 365),
     growth_runs=8,
     skew=(200, 1095),
@@ -60,12 +70,13 @@ MEDIUM = Size(
     worlds=((2_000, 1095),),
     backfill_rounds=2,
     rounds=2,
-    history=tuple((500, days) for days in (365, 1095, 3650)),
+    history=tuple((500, days) for days in (183, 365, 1095, 3650)),
     touched=50,
     shares=(0.001, 0.01, 0.3, 1.0),
     athletes=((500, 1095), (2_000, 1095)),
     small=(100, 1095),
     audit=(1_000, 50_000),
+    audit_tables=(),
     growth=(500, 365),
     growth_runs=30,
     skew=(500, 1095),
@@ -84,6 +95,7 @@ FULL = Size(
     athletes=((1_000, 1095), (3_000, 1095), (10_000, 1095)),
     small=(200, 1095),
     audit=(1_000, 200_000),
+    audit_tables=(),
     growth=(1_000, 365),
     growth_runs=60,
     skew=(1_000, 1095),
@@ -96,15 +108,16 @@ SMOKE = Size(
     name="smoke",
     worlds=((20, 1095),),
     backfill_rounds=2,
-    rounds=2,
-    history=((10, 365), (10, 3650)),
+    rounds=1,
+    history=((10, 183), (10, 365), (10, 3650)),
     touched=2,
-    shares=(1.0,),
+    shares=(0.3, 1.0),
     athletes=((10, 365), (20, 365)),
     small=(3, 60),
     audit=(100,),
+    audit_tables=GOLD,
     growth=(10, 365),
-    growth_runs=8,
+    growth_runs=7,
     skew=(10, 365),
     skew_activities=5_000,
     memory=(20, 1095),

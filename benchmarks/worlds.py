@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.contenders import ACTIVITIES, HORIZON, ROLLING
 from benchmarks.contenders.full import prepare
-from benchmarks.runner import ROOT, WAREHOUSE, Worker, tell
+from benchmarks.runner import ROOT, WAREHOUSE, Worker, cleared, tell
 from paceline.generate import generate
 
 SEED = 11
@@ -24,7 +24,8 @@ SOURCES = ("src", "conf", "benchmarks/contenders/full.py", "benchmarks/contender
 class Worlds:
     """Builds warehouses below a folder, and keeps them there for the next time.
 
-    What was built by other code is removed. Building is told, and is no part of any measurement.
+    What was built by other code is removed. Building is told, and is no part of any measurement;
+    `building_s` is how many seconds it has taken.
     """
 
     def __init__(self, work: Path) -> None:
@@ -34,6 +35,8 @@ class Worlds:
                 shutil.rmtree(outdated)
         self._work = work
         self._builder: Worker | None = None
+        self._is_warm = False
+        self.building_s = 0.0
 
     def activities(self, athletes: int, days: int) -> Path:
         """A warehouse that holds nothing but the activities of so many athletes and days."""
@@ -110,25 +113,36 @@ class Worlds:
 
         return self._kept(f"landed-{landing.name}", build)
 
-    def received(self, warehouse: Path, landing: Path) -> Path:
-        """A warehouse after Feature_Activity alone has caught up with a landing zone."""
+    @property
+    def worker(self) -> Worker:
+        """The process that builds; it starts with its first request."""
+        if self._builder is None:
+            self._builder = Worker("full", self._work / "builder")
+        return self._builder
 
-        def build(path: Path) -> None:
-            prepare(str(warehouse), str(path))
-            self._ask("upstream.feature_activity", landing=str(landing), warehouse=str(path))
+    def warm(self, world: Path) -> Worker:
+        """The process that builds, after it has caught up with a world before.
 
-        return self._kept(f"received-{warehouse.name}-{landing.name}", build)
+        It is for increments, whose figures shall not depend on which of them comes first. Starting
+        a process for each experiment would take longer than measuring.
+        """
+        if not (self._is_warm and self.worker.is_running):
+            began = monotonic()
+            place = cleared(self._work / "warm-up")
+            self._ask("run", warehouse=copied(world, place))
+            shutil.rmtree(place)
+            self._is_warm = True
+            self._told(began, "a process for increments")
+        return self.worker
 
     def close(self) -> None:
         """Ends the process that builds, so that it is not in the way of a measurement."""
         if self._builder is not None:
             self._builder.close()
-            self._builder = None
+            self._builder, self._is_warm = None, False
 
     def _ask(self, function: str, **arguments: Any) -> None:
-        if self._builder is None:
-            self._builder = Worker("full", self._work / "builder")
-        self._builder.asked(function, **arguments)
+        self.worker.asked(function, **arguments)
 
     def _kept(self, name: str, build: Callable[[Path], None]) -> Path:
         path = self._folder / name
@@ -139,8 +153,13 @@ class Worlds:
             began = monotonic()
             build(unfinished)
             unfinished.rename(path)
-            tell("build", {}, f"{name} in {monotonic() - began:.1f} s")
+            self._told(began, name)
         return path
+
+    def _told(self, began: float, what: str) -> None:
+        took = monotonic() - began
+        self.building_s += took
+        tell("build", {}, f"{what} in {took:.1f} s")
 
 
 def copied(world: Path, place: Path) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -23,6 +24,13 @@ NAME = "paceline"
 LABEL = "paceline as its users run it: stage, compare, audit, publish, seal"
 
 RESULT = ROLLING.replace(".", "/")
+
+_WAYS: Mapping[str, Mapping[str, Any]] = {
+    "": {},
+    "exact": {},
+    "whole": {"compare_all": (ROLLING,)},
+}
+"""What `run` may be told to do -> the arguments of `execute` that make it do so."""
 
 # Files that nobody writes to once they are there; others would change in the copied warehouse too.
 _NEVER_CHANGED = (".parquet", ".bin")
@@ -49,17 +57,19 @@ def backfill(source: str, target: str) -> dict[str, int]:
     return run(target)
 
 
-def run(warehouse: str, days_later: int = 0) -> dict[str, int]:
+def run(warehouse: str, days_later: int = 0, way: str = "") -> dict[str, int]:
     """Feature_Rolling catches up.
 
     Args:
         warehouse: path of the warehouse.
         days_later: how many days after the first possible day on which HORIZON is over.
+        way: `exact` computes what the change can reach, `whole` computes and compares the whole
+            table; both write only what differs. Empty leaves the choice to paceline.
 
     Returns:
         Rows inserted, updated, deleted and compared.
     """
-    return _run((FEATURE_ROLLING,), Options(warehouse=warehouse), days_later)
+    return _run((FEATURE_ROLLING,), Options(warehouse=warehouse), days_later, _WAYS[way])
 
 
 def run_both(landing: str, warehouse: str, days_later: int = 0) -> dict[str, int]:
@@ -74,13 +84,15 @@ def run_both(landing: str, warehouse: str, days_later: int = 0) -> dict[str, int
         Rows inserted, updated, deleted and compared, summed over all tables.
     """
     options = Options(landing=landing, warehouse=warehouse)
-    return _run((FEATURE_ACTIVITY, FEATURE_ROLLING), options, days_later)
+    return _run((FEATURE_ACTIVITY, FEATURE_ROLLING), options, days_later, _WAYS[""])
 
 
-def _run(jobs: Sequence[str], options: Options, days_later: int) -> dict[str, int]:
+def _run(
+    jobs: Sequence[str], options: Options, days_later: int, forced: Mapping[str, Any]
+) -> dict[str, int]:
     morning = datetime.combine(HORIZON + timedelta(days=1 + days_later), time(6), UTC)
     spark = SparkSession.getActiveSession()
-    return _rows(execute(jobs, options, tell=_say_nothing, spark=spark, now=morning))
+    return _rows(execute(jobs, options, tell=_say_nothing, spark=spark, now=morning, **forced))
 
 
 def _say_nothing(line: str) -> None:

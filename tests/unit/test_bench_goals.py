@@ -9,6 +9,7 @@ import pytest
 from benchmarks import goals
 from benchmarks.contenders import ROLLING
 from benchmarks.goal_figures import BOTH_JOBS
+from benchmarks.sizes import SIZES
 
 WORLD = {"athletes": 400, "days": 1095}
 
@@ -123,6 +124,28 @@ def test_a_small_world_proves_nothing_of_a_large_one() -> None:
     whole = agreed | {"case": {"activities_of_one": 200_000}}
     assert value_of(name, agreement=[whole]) == 1
     assert value_of(name, agreement=[whole, whole | {"agrees": False}]) == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "needs", "expected"),
+    [
+        ("quick", None, True),
+        ("quick", "medium", False),
+        ("medium", "medium", True),
+        ("full", "medium", True),
+        (None, "medium", False),
+    ],
+)
+def test_a_size_decides_what_needs_no_larger_one(
+    monkeypatch: pytest.MonkeyPatch, size: str | None, needs: str | None, expected: bool
+) -> None:
+    monkeypatch.setattr(goals, "GOALS", (goals.Goal("n", "t", lambda _: 1.0, 2.0, needs=needs),))
+    (found,) = goals.reached({"size": size})
+    assert found.is_large_enough == expected
+
+
+def test_sizes_are_known_by_their_order() -> None:
+    assert tuple(SIZES) == goals.SIZES_UPWARDS
 
 
 @pytest.mark.parametrize(

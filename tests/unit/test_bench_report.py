@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import __main__ as command
 from benchmarks import charts, figures, report, sections
 from benchmarks.charts import Bars
 
@@ -22,6 +23,9 @@ class Reached:
     limit: float
     is_met: bool
     unit: str
+    size: str | None = "quick"
+    needs: str | None = None
+    is_large_enough: bool = True
 
 
 def measurement(experiment, case, contender, temperature="warm", number=1, **found):
@@ -40,10 +44,13 @@ def backfills(**cpu):
     return [measurement("backfill", WORLD, who, cpu_s=cpu_s) for who, cpu_s in cpu.items()]
 
 
-def increments(experiment, name, values, **fixed):
+CHANGES = ["one activity", 0.01, 1.0]
+
+
+def increments(experiment, name, values, contender="full", **fixed):
     """One increment per value of the case, of 1, 2, 3, ... CPU seconds and 100 bytes each."""
     return [
-        measurement(experiment, fixed | {name: value}, "full", cpu_s=cpu_s, written_bytes=100)
+        measurement(experiment, fixed | {name: value}, contender, cpu_s=cpu_s, written_bytes=100)
         for cpu_s, value in enumerate(values, start=1)
     ]
 
@@ -51,7 +58,8 @@ def increments(experiment, name, values, **fixed):
 EVERYTHING = results(
     *backfills(floor_read=1.0, floor_rewrite=4.0, recipe=6.0, full=9.0, usual=60.0),
     *increments("history", "days", [183, 365, 1095, 3650], athletes=10, touched_rows=310),
-    *increments("change", "share", ["one activity", 0.01, 1.0], **WORLD),
+    *increments("change", "share", CHANGES, "exact", **WORLD),
+    *increments("change", "share", CHANGES[::-1], "whole", **WORLD),
     *increments("athletes", "athletes", [100, 1000], days=365),
     *increments("new_day", "days", [1095], athletes=1000),
     *increments("late", "days", [1095], athletes=1000),
@@ -93,7 +101,7 @@ def read(folder):
     return (folder / "performance.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("module", [charts, figures, report, sections])
+@pytest.mark.parametrize("module", [charts, command, figures, report])
 def test_the_examples_of_docstrings_hold(module):
     assert doctest.testmod(module).failed == 0
 
@@ -143,7 +151,10 @@ def test_increments_are_divided_by_what_they_are_compared_with(everything):
 
     # Of one year (2 s), of the rebuild (9 s), and of the fewest athletes (1 s).
     assert rows_of(text)["10 years"][:2] == ["2.00 x", "1.00 x"]
-    assert rows_of(text)["share 100 %"][0] == "0.333 x"
+    assert rows_of(text)["share 100 %"][:2] == ["exact increment", "0.333 x"]
+    assert "| share 100 % | whole table | 0.111 x |" in text
+    head = "| case | contender | CPU / rebuild | bytes written | CPU s |\n"
+    assert f"{head}| --- | --- | ---: | ---: | ---: |" in text
     assert rows_of(text)["1,000 athletes"][:2] == ["2.00 x", "1.00 x"]
     assert rows_of(text)["silver.a"] == ["1,000", "suite", "1.50 x"]
 
@@ -199,14 +210,52 @@ def test_a_missed_goal_is_shown_with_its_figure_and_reason(tmp_path):
     text = page(tmp_path, results(), reached=reached, notes={"b": "it is hard.", "a": "unused"})
 
     rows = rows_of(text)
-    assert rows["a"] == ["<= 2 x", "1.50 x", "met"]
-    assert rows["b"] == ["<= 2 x", "2.50 x", "**missed**"]
-    assert rows["c"] == ["<= 1 MB", "-", "not measured"]
-    assert rows["d"] == ["<= 5", "6", "**missed**"]
+    assert rows["a"] == ["<= 2 x", "1.50 x", "met", "quick"]
+    assert rows["b"] == ["<= 2 x", "2.50 x", "**missed**", "quick"]
+    assert rows["c"] == ["<= 1 MB", "-", "not measured", "-"]
+    assert rows["d"] == ["<= 5", "6", "**missed**", "quick"]
     assert "- **b**: it is hard." in text
     assert "- **d**: the reason is not known yet." in text
     assert "unused" not in text
     assert "Of 3 goals that were measured, 1 is met." in " ".join(text.split())
+
+
+def test_maintenance_is_compared_with_the_daily_run_before_it(everything):
+    runs = [
+        measurement(
+            "growth", {"maintenance": True, "day": day}, "full", cpu_s=10.0, files=1, **more
+        )
+        for day, more in ((7, {"maintenance_cpu_s": 90.0}), (14, {"maintenance_cpu_s": 25.0}))
+    ]
+
+    document = results(*runs)
+    text = report.render([document], report.find_sections([document]), [], {})
+
+    assert "last one took 2.50 x the CPU" in " ".join(text.split())
+    assert "The last one" not in read(everything)
+
+
+def test_a_goal_says_which_size_it_needs(tmp_path):
+    decided = Reached("a", "", 1.0, 1, True, "x", needs="quick")
+    small = Reached("b", "", 1.0, 1, True, "x", needs="full", is_large_enough=False)
+
+    text = page(tmp_path, results(), reached=[decided, small])
+
+    assert rows_of(text)["a"][-1] == "quick"
+    assert rows_of(text)["b"][-1] == "quick, needs full"
+    assert "Where a larger one is needed, that decides" in text
+    assert "Where a larger one is needed" not in page(tmp_path, results(), reached=[decided])
+
+
+def test_how_long_it_took_is_shown_by_size(tmp_path):
+    took = [{"experiment": name, "wall_s": s} for name, s in (("late", 40.0), ("skew", 80.0))]
+
+    text = page(tmp_path, results(size="full"), results(durations=took))
+
+    rows = rows_of(text)
+    assert "| experiment | quick |" in text
+    assert (rows["late"], rows["skew"], rows["all"]) == (["40 s"], ["1.3 min"], ["2.0 min"])
+    assert "How long" not in page(tmp_path, results())
 
 
 def test_a_goal_comes_from_the_first_document_that_measured_it():
@@ -317,9 +366,14 @@ def test_bars_are_sorted_and_only_paceline_is_marked():
 def test_a_curve_of_the_change_starts_at_one_athlete_and_is_relative_to_the_rebuild():
     chart = sections.SECTIONS["change"](EVERYTHING, figures.lines(EVERYTHING, "change")).chart
 
-    guide, ours = chart[0].curves
+    guide, exact, whole = chart[0].curves
     assert guide.points == [(0.001, 1), (1.0, 1)]
-    assert ours.points == [(0.001, 1 / 9), (0.01, 2 / 9), (1.0, 3 / 9)]
+    assert exact.points == [(0.001, 1 / 9), (0.01, 2 / 9), (1.0, 3 / 9)]
+    assert whole.points == [(0.001, 3 / 9), (0.01, 2 / 9), (1.0, 1 / 9)]
+    assert [(curve.label, curve.role) for curve in (exact, whole)] == [
+        ("exact 0.333 x", "ours"),
+        ("whole 0.111 x", "other"),
+    ]
     assert chart[0].x_ticks == {0.001: "one", 0.01: "1 %", 1.0: "100 %"}
 
 
