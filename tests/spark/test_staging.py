@@ -12,6 +12,9 @@ from paceline.warehouse import Warehouse
 from tests.pipeline.warehouse import NOW, quick
 from tests.spark.given import CONTRACTS, context, day, frame, row
 
+# The settings of quick runs are not for Spark Connect.
+pytestmark = pytest.mark.classic
+
 NAME = "silver.athlete_settings"
 FAR = f"The recipe of {NAME} gave rows outside the scope that it was asked for: nothing was"
 
