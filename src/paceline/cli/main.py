@@ -16,6 +16,7 @@ import click
 from paceline import __version__
 from paceline.cli.places import DEBUG, PLACES, with_options
 from paceline.cli.quarantine import quarantine_group
+from paceline.cli.report import report_command
 from paceline.errors import PacelineError, UsageError
 
 _OPTIONS = [
@@ -193,6 +194,7 @@ def maintenance_command(retention_hours: int | None, debug: bool, **places: Any)
 
 
 paceline.add_command(quarantine_group)
+paceline.add_command(report_command)
 
 
 def _execute(jobs: Sequence[str] | None, arguments: dict[str, Any]) -> None:

@@ -1,0 +1,128 @@
+"""`paceline report`: one page about an athlete, or about the runs of the pipeline.
+
+What needs PySpark is imported inside the functions, so that the help does without.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from paceline.cli.places import DEBUG, PLACES, with_options
+from paceline.errors import UsageError
+
+if TYPE_CHECKING:
+    from paceline.cli.execute import Options
+    from paceline.warehouse import Warehouse
+
+WEEKS = 26
+# Longer than any history; a page of ten years is slow, but it opens.
+MOST_WEEKS = 2000
+
+
+_EXAMPLES = """\b
+Examples:
+  paceline report --athlete 1001 -o report.html
+  paceline report --pipeline -o runs.html --weeks 8"""
+
+
+@click.command("report", epilog=_EXAMPLES)
+@click.option("--athlete", type=int, help="Whom it is about: their id. Example: --athlete 1001")
+@click.option("--pipeline", is_flag=True, help="About the runs, and nobody.")
+@click.option(
+    "--out",
+    "-o",
+    default="report.html",
+    show_default=True,
+    help="The page; one that is there is replaced. Example: -o report.html",
+)
+@click.option(
+    "--weeks",
+    type=click.IntRange(1, MOST_WEEKS),
+    default=WEEKS,
+    show_default=True,
+    help="How far back, from the newest day or run. Example: --weeks 52",
+)
+@with_options(*PLACES)
+@DEBUG
+def report_command(
+    athlete: int | None, pipeline: bool, out: str, weeks: int, debug: bool, **places: Any
+) -> None:
+    """Write one page of charts and tables, which needs no network and no script.
+
+    With --athlete: training load, weekly volume by sport, workload ratio, run pace and data
+    quality. That page holds PERSONAL DATA, the id of the athlete among it: keep it and pass it on
+    as such. With --pipeline: durations, rows and refused records of the runs, without anything
+    personal. No table is changed.
+    """
+    if pipeline == (athlete is not None):
+        raise UsageError(
+            "A report is about one thing: give either --athlete with an id, or --pipeline."
+        )
+    path = Path(out)
+    _check(path)
+    from paceline.cli.execute import Options
+
+    options = Options(**places)
+    page = _pipeline(options, weeks) if athlete is None else _athlete(options, athlete, weeks)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, str(error.strerror)) from error
+    about = "the pipeline" if athlete is None else "an athlete; it holds personal data"
+    click.echo(f"{path}: a report about {about}")
+
+
+def _athlete(options: Options, athlete_id: int, weeks: int) -> str:
+    from paceline.contract import load_all
+    from paceline.report import athlete_page, reading
+    from paceline.run import conf_directory
+
+    contracts = load_all(conf_directory(options.conf) / "contracts")
+    found = reading.read_athlete(_opened(options), contracts, athlete_id, weeks)
+    return athlete_page.render(found)
+
+
+def _pipeline(options: Options, weeks: int) -> str:
+    from paceline import lineage
+    from paceline.report import pipeline_page, reading
+
+    order = [table.name for table in lineage.TABLES]
+    return pipeline_page.render(reading.read_pipeline(_opened(options), order, weeks))
+
+
+def _opened(options: Options) -> Warehouse:
+    """The warehouse, without creating what is missing: a reader of a catalog may not."""
+    from paceline.cli.opening import root_and_catalog
+    from paceline.run import session
+    from paceline.warehouse import Warehouse, schema_names
+
+    root, catalog = root_and_catalog(options)
+    schemas = schema_names(options.schema)
+    warehouse = Warehouse(session(root), root, catalog, schemas)
+    if root is not None:
+        warehouse.create_schemas()
+    return warehouse
+
+
+def _check(path: Path) -> None:
+    """Refuses a page that could not be written, before a session is started for it.
+
+    Raises:
+        UsageError: when its directory is missing or closed, or it is a directory itself.
+    """
+    if path.is_dir():
+        raise _unwritable(path, "it is a directory")
+    if not path.parent.is_dir():
+        raise _unwritable(path, "its directory does not exist")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise _unwritable(path, "permission denied")
+
+
+def _unwritable(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"The report cannot be written to {path} ({reason}): name another file with --out."
+    )
