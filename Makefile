@@ -5,7 +5,7 @@ active := . .venv/bin/activate &&
 # The long ones come first in the order of their names, and are not moved behind the many short ones.
 parallel := -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast test-deep bench bench-medium bench-full bench-check lint format clean
+.PHONY: help setup demo test test-fast test-deep bench bench-medium bench-full bench-check docs reference lint format clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,12 @@ bench-full: setup ## The same with ten thousand athletes, which takes hours
 
 bench-check: setup ## Measure, and fail when a guarded figure has become worse
 	$(active) python -m benchmarks --check
+
+docs: setup ## Build the site of the documentation into build/site
+	$(active) NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+reference: setup ## Write the pages of docs/reference again, from the code and the contracts
+	$(active) python scripts/reference.py
 
 lint: setup ## Check style, formatting, types, who imports whom, and the contracts
 	$(active) ruff check

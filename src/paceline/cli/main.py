@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from paceline import __version__
+from paceline.cli.features import features_command
 from paceline.cli.places import DEBUG, PLACES, with_options
 from paceline.cli.quarantine import quarantine_group
 from paceline.cli.report import report_command
@@ -193,6 +194,7 @@ def maintenance_command(retention_hours: int | None, debug: bool, **places: Any)
     maintain_tables(Options(**places), retention_hours, tell=click.echo)
 
 
+paceline.add_command(features_command)
 paceline.add_command(quarantine_group)
 paceline.add_command(report_command)
 
