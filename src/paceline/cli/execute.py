@@ -86,6 +86,7 @@ def execute(
     spark: SparkSession | None = None,
     now: datetime | None = None,
     compare_all: Collection[str] = (),
+    is_rehearsal: bool = False,
 ) -> list[Entry]:
     """Runs jobs one after the other in one session; returns their rows of the ledger.
 
@@ -97,6 +98,7 @@ def execute(
         spark: the session; None takes the platform's, or makes a local one.
         now: the time of the run; None reads the clock, once.
         compare_all: tables of which every row is to be compared, whatever has changed.
+        is_rehearsal: whether nobody is to be alarmed: no alert is sent, no rejection raised.
 
     Raises:
         UsageError: when arguments, settings or input cannot be used.
@@ -144,10 +146,11 @@ def execute(
                 raise PacelineError(trouble) from error
             raise
         finally:
-            _alert(jobs, list(outcomes.values()), plan.now, warehouse, tell)
+            if not is_rehearsal:
+                _alert(jobs, list(outcomes.values()), plan.now, warehouse, tell)
         entries = list(outcomes.values())
     rejected = [entry for entry in entries if entry.status == ledger.REJECTED]
-    if rejected:
+    if rejected and not is_rehearsal:
         raise RejectedError(" ".join(entry.message or entry.table_name for entry in rejected))
     return entries
 

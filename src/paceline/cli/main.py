@@ -9,16 +9,20 @@ import traceback
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from paceline import __version__
 from paceline.cli.features import features_command
-from paceline.cli.places import DEBUG, PLACES, with_options
+from paceline.cli.places import DEBUG, LANDING, PLACES, QUIET, with_options
+from paceline.cli.progress import progress, steps
 from paceline.cli.quarantine import quarantine_group
 from paceline.cli.report import report_command
 from paceline.errors import PacelineError, UsageError
+
+if TYPE_CHECKING:
+    from paceline.cli.execute import Options
 
 _OPTIONS = [
     click.option(
@@ -32,7 +36,7 @@ _OPTIONS = [
         help="The first instant after the window; it also bounds the days of the rolling table. "
         "Environment: END_TIME. Example: --end 2024-02-01",
     ),
-    click.option("--landing", help="Where deliveries are dropped. Example: --landing data/landing"),
+    LANDING,
     *PLACES,
     click.option(
         "--horizon",
@@ -67,12 +71,38 @@ def paceline() -> None:
 
 @paceline.command("run")
 @job_options
-def run_command(**arguments: Any) -> None:
+@QUIET
+def run_command(is_quiet: bool, **arguments: Any) -> None:
     """Run Feature_Activity and Feature_Rolling in one session.
 
     Example: paceline run --landing data/landing --warehouse data/warehouse
     """
-    _execute(None, arguments)
+    _need_pyspark()
+    from paceline import lineage
+    from paceline.cli.execute import execute
+
+    options, tell = _options(arguments), _nothing if is_quiet else click.echo
+    with progress(is_quiet=is_quiet) as doing:
+        execute(tuple(lineage.JOBS), options, tell=tell, hook=steps(doing))
+
+
+@paceline.command("plan")
+@job_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan_command(as_json: bool, **arguments: Any) -> None:
+    """Show what a run with the same arguments would do, and change nothing.
+
+    Both jobs run in a temporary copy that links to the files of a local warehouse, so that a plan
+    says what the run will say, and takes as long. Exit code 0, also when an audit would reject.
+
+    Example: paceline plan --landing data/landing --warehouse data/warehouse
+    """
+    _need_pyspark()
+    from paceline.cli.plan import plan, show
+
+    with progress(is_quiet=False) as doing:
+        planned = plan(_options(arguments), hook=steps(doing))
+    show(planned, as_json=as_json)
 
 
 @paceline.command("generate")
@@ -102,11 +132,19 @@ def generate_command(
 
 
 @paceline.command("status")
+@LANDING
 @with_options(*PLACES)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--check",
+    "is_check",
+    is_flag=True,
+    help="For monitoring: exit code 1 when a table was not published by its last run, is older "
+    "than its contract promises, or differs from its rebuild.",
+)
 @DEBUG
-def status_command(as_json: bool, debug: bool, **places: Any) -> None:
-    """Show what is published, what is quarantined and how the last runs went.
+def status_command(as_json: bool, is_check: bool, debug: bool, **places: Any) -> None:
+    """Show what is published, how old it is, what waits, and how the last runs went.
 
     Example: paceline status --warehouse data/warehouse
     """
@@ -114,7 +152,7 @@ def status_command(as_json: bool, debug: bool, **places: Any) -> None:
     from paceline.cli.execute import Options
     from paceline.cli.status import show
 
-    show(Options(**places), as_json=as_json)
+    show(Options(**places), as_json=as_json, is_check=is_check)
 
 
 @paceline.command("verify")
@@ -133,9 +171,17 @@ def status_command(as_json: bool, debug: bool, **places: Any) -> None:
     type=click.Choice(["STRICT", "QUARANTINE", "ALWAYS"]),
     help="The --policy that the tables have been made with, if any.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@QUIET
 @DEBUG
 def verify_command(
-    athletes: int, everyone: bool, table: str | None, debug: bool, **arguments: Any
+    athletes: int,
+    everyone: bool,
+    table: str | None,
+    as_json: bool,
+    is_quiet: bool,
+    debug: bool,
+    **arguments: Any,
 ) -> None:
     """Rebuild from bronze, beside the published tables, and compare bit by bit.
 
@@ -147,7 +193,10 @@ def verify_command(
     from paceline.cli.execute import Options
     from paceline.cli.verify import verify_tables
 
-    verify_tables(Options(**arguments), None if everyone else athletes, table, tell=click.echo)
+    options, tell = Options(**arguments), _nothing if is_quiet else click.echo
+    with progress(is_quiet=is_quiet) as doing:
+        doing("comparing with a rebuild from bronze")
+        verify_tables(options, None if everyone else athletes, table, tell=tell, as_json=as_json)
 
 
 @paceline.command("docs")
@@ -178,8 +227,11 @@ def docs_command(out: str, no_data: bool, debug: bool, **places: Any) -> None:
     "read are kept in any case. Example: --retention-hours 336",
 )
 @with_options(*PLACES)
+@QUIET
 @DEBUG
-def maintenance_command(retention_hours: int | None, debug: bool, **places: Any) -> None:
+def maintenance_command(
+    retention_hours: int | None, is_quiet: bool, debug: bool, **places: Any
+) -> None:
     """Put small files together, and remove what no later run needs.
 
     Once a week is enough, between two runs. No row changes, and one that finds nothing to do
@@ -191,7 +243,25 @@ def maintenance_command(retention_hours: int | None, debug: bool, **places: Any)
     from paceline.cli.execute import Options
     from paceline.cli.maintenance import maintain_tables
 
-    maintain_tables(Options(**places), retention_hours, tell=click.echo)
+    options, tell = Options(**places), _nothing if is_quiet else click.echo
+    with progress(is_quiet=is_quiet) as doing:
+        doing("putting files together, and removing what no run needs")
+        maintain_tables(options, retention_hours, tell=tell)
+
+
+@paceline.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@DEBUG
+def completion_command(shell: str, debug: bool) -> None:
+    """Print the script with which a shell completes commands and options.
+
+    Example: eval "$(paceline completion bash)"
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(paceline, {}, "paceline", "_PACELINE_COMPLETE").source())
 
 
 paceline.add_command(features_command)
@@ -199,16 +269,18 @@ paceline.add_command(quarantine_group)
 paceline.add_command(report_command)
 
 
-def _execute(jobs: Sequence[str] | None, arguments: dict[str, Any]) -> None:
-    """Runs some jobs, or all."""
-    _need_pyspark()
-    from paceline import lineage
-    from paceline.cli.execute import Options, execute
+def _options(arguments: dict[str, Any]) -> Options:
+    """The arguments of a run, those that are missing from the environment."""
+    from paceline.cli.execute import Options
 
-    arguments.pop("debug")
+    given = {name: value for name, value in arguments.items() if name != "debug"}
     for flag, variable in (("start", "START_TIME"), ("end", "END_TIME")):
-        arguments[flag] = arguments[flag] or os.environ.get(variable)
-    execute(jobs or tuple(lineage.JOBS), Options(**arguments), tell=click.echo)
+        given[flag] = given[flag] or os.environ.get(variable)
+    return Options(**given)
+
+
+def _nothing(line: str) -> None:
+    """Somebody wants to see errors only."""
 
 
 def _need_pyspark() -> None:
@@ -230,7 +302,10 @@ def job_command(job: str) -> click.Command:
     @click.command(job.lower(), help=f"Run {job}.", epilog=_EPILOG)
     @job_options
     def command(**arguments: Any) -> None:
-        _execute((job,), arguments)
+        _need_pyspark()
+        from paceline.cli.execute import execute
+
+        execute((job,), _options(arguments), tell=click.echo)
 
     return command
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 
+LANDING = click.option(
+    "--landing", help="Where deliveries are dropped. Example: --landing data/landing"
+)
 WAREHOUSE = click.option(
     "--warehouse", help="Directory of the local tables. Example: --warehouse data/warehouse"
 )
@@ -28,6 +31,7 @@ CONF = click.option(
     "Example: --conf my_conf",
 )
 DEBUG = click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
+QUIET = click.option("--quiet", "-q", "is_quiet", is_flag=True, help="Print errors only.")
 
 PLACES = (WAREHOUSE, CATALOG, SCHEMA, CONF)
 

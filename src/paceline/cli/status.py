@@ -1,45 +1,169 @@
-"""`paceline status`: what is published, what is quarantined, how the last runs went."""
+"""`paceline status`: what is published, how old it is, what waits, and how the last runs went."""
 
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table as Grid
 
 from paceline import ledger, lineage
-from paceline.cli.execute import Options
+from paceline.audit import ERROR, FAIL
+from paceline.changes import changes
+from paceline.claim import fingerprint
+from paceline.cli.execute import ROLLING, Options, policies_in_force
+from paceline.cli.grids import console, grid
 from paceline.cli.opening import opened, root_and_catalog
-from paceline.tables.feature_store import athlete_rolling_features
+from paceline.contract import Contract, load_all
+from paceline.deliveries import LandingZone
+from paceline.errors import PacelineError
+from paceline.ledger import Sealed
+from paceline.run import Settings, conf_directory, horizon, load_settings
+from paceline.sources.limits import Limits
+from paceline.table import Context, Table
 from paceline.warehouse import Warehouse
 
-PIPED_WIDTH = 120
+SHOWN_RUNS = 5
 ROLLING_COLUMNS = ("athlete_id", "as_of_date", "tss_1d", "ctl_ewma_42d", "atl_ewma_7d", "tsb_ewma")
+_HEALTHY = (ledger.PUBLISHED, ledger.UNCHANGED)
+
+Facts = dict[str, Any]
 
 
-def show(options: Options, *, as_json: bool) -> None:
+def show(options: Options, *, as_json: bool, is_check: bool, now: datetime | None = None) -> None:
     """Prints the state of the tables.
+
+    Args:
+        options: where tables, deliveries and settings are.
+        as_json: whether to print JSON.
+        is_check: whether what a person should look at is an error.
+        now: the time of the question; None reads the clock.
 
     Raises:
         UsageError: when there is no warehouse.
+        PacelineError: when `is_check` and something is wrong; says what.
     """
+    now = now or datetime.now(UTC)
     warehouse = opened(*root_and_catalog(options), options.schema)
+    tables = _tables(options, warehouse, now)
+    problems = [f"{row['table_name']} {problem}" for row in tables for problem in row["problems"]]
     found = {
-        "tables": _last_runs(warehouse),
+        "tables": tables,
+        "runs": _runs(warehouse),
         "quarantine": _quarantine(warehouse),
         "rolling": _last_days(warehouse),
+        "problems": problems,
     }
     if as_json:
         print(json.dumps(found, default=str, indent=2))
     else:
         _print(found)
+    if is_check and problems:
+        raise PacelineError(f"Not all is well: {'; '.join(problems)}.")
 
 
-def _last_runs(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """Per table its newest row of the ledger, and what all runs have published."""
+def _tables(options: Options, warehouse: Warehouse, now: datetime) -> list[Facts]:
+    directory = conf_directory(options.conf)
+    settings, contracts = load_settings(directory), load_all(directory / "contracts")
+    sealed = ledger.state(warehouse).sealed
+    stored = sealed[ROLLING].horizon if ROLLING in sealed else None
+    context = Context(
+        settings=settings.for_recipes(),
+        contracts=contracts,
+        policies=policies_in_force(contracts, None),
+        horizon=horizon(stored, None, None, now),
+        horizon_before=stored,
+    )
+    last = _last_runs(warehouse)
+    found = []
+    for table in (table for table in lineage.TABLES if table.name in last):
+        facts = last[table.name]
+        is_there = warehouse.exists(table.name)
+        if is_there:
+            warehouse.register(table.name)
+        facts["rows"] = warehouse.table(table.name).count() if is_there else None
+        facts |= _freshness(contracts[table.name], sealed.get(table.name), now)
+        facts["pending"] = (
+            _pending(table, sealed[table.name], context, warehouse)
+            if table.inputs and table.name in sealed
+            else _deliveries(table, settings, options, warehouse, now)
+            if not table.inputs
+            else []
+        )
+        facts["problems"] = _problems(facts, is_there=is_there)
+        found.append(facts)
+    return found
+
+
+def _freshness(contract: Contract, sealed: Sealed | None, now: datetime) -> Facts:
+    """The age of the newest value, in the unit of what is promised, and the promise."""
+    newest = sealed.newest if sealed else None
+    for level in contract.service_levels:
+        if newest is not None and level.max_age is not None:
+            return {
+                "newest": newest,
+                "age": (now - newest) / (level.max_age / float(level.value)),
+                "max_age": float(level.value),
+                "unit": level.unit,
+            }
+    return {"newest": newest, "age": None, "max_age": None, "unit": None}
+
+
+def _pending(table: Table, sealed: Sealed, context: Context, warehouse: Warehouse) -> list[str]:
+    """What the next run of a table would follow, as far as its inputs are published."""
+    if not all(warehouse.exists(name) for name in (*table.inputs, table.name)):
+        return ["a table that is gone"]
+    for name in (*table.inputs, table.name):
+        warehouse.register(name)
+    found = changes(table, sealed, fingerprint(table, context), warehouse, is_window=False)
+    if found.everything is not None:
+        return [f"all rows: {found.everything}"]
+    pending = [
+        f"{_many(found.pins[name].version - version, 'commit')} of {name}"
+        for name, version in found.since.items()
+    ]
+    if table.has_horizon and context.horizon and context.horizon_before:
+        days = (context.horizon - context.horizon_before) // timedelta(days=1)
+        pending += [_many(days, "new day")] if days else []
+    return pending
+
+
+def _deliveries(
+    table: Table, settings: Settings, options: Options, warehouse: Warehouse, now: datetime
+) -> list[str]:
+    """How many files of the landing zone no run has read."""
+    root = Path(options.landing or settings.landing)
+    if not root.is_dir():
+        return []
+    zone = LandingZone(
+        *(warehouse, root, table.name, settings.for_recipes(), "", now),
+        Limits(**settings.landing_limits),
+    )
+    return [_many(len(zone.found.new), "new file")] if zone.found.new else []
+
+
+def _problems(facts: Facts, *, is_there: bool) -> list[str]:
+    """What a person should look at."""
+    found = [] if is_there else ["is gone"]
+    if facts["last_status"] not in _HEALTHY:
+        found.append(f"was {facts['last_status']} by its last run")
+    if facts["verified"] in (FAIL, ERROR):
+        found.append("differs from its rebuild")
+    if facts["age"] is not None and facts["age"] > facts["max_age"]:
+        unit = {"d": "days", "h": "hours"}[facts["unit"]]
+        found.append(f"is {facts['age']:.1f} {unit} old, {facts['max_age']:g} are promised")
+    return found
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _last_runs(warehouse: Warehouse) -> dict[str, Facts]:
+    """By table its newest row of the ledger, and what all runs have published."""
     rows = warehouse.spark.sql(
         f"""
         SELECT table_name,
@@ -56,11 +180,28 @@ def _last_runs(warehouse: Warehouse) -> list[dict[str, Any]]:
         FROM {warehouse.identifier(ledger.LEDGER)} GROUP BY table_name
         """
     ).collect()
-    by_name = {row["table_name"]: row.asDict() for row in rows}
-    return [by_name[table.name] for table in lineage.TABLES if table.name in by_name]
+    return {row["table_name"]: row.asDict() for row in rows}
 
 
-def _quarantine(warehouse: Warehouse) -> list[dict[str, Any]]:
+def _runs(warehouse: Warehouse) -> list[Facts]:
+    """The newest runs: when, how long, how many tables came to what, and the worst verdict."""
+    rows = warehouse.spark.sql(
+        f"""
+        SELECT run_id, any_value(job) AS job, min(started_at) AS started_at,
+            max(unix_millis(finished_at)) - min(unix_millis(started_at)) AS took_ms,
+            max(struct(array_position(array('PASS', 'WARN', 'FAIL', 'ERROR'), verdict) AS worst,
+                verdict)).verdict AS verdict,
+            count_if(status = 'PUBLISHED') AS published,
+            count_if(status IN ('REJECTED', 'SKIPPED', 'FAILED', 'ABANDONED')) AS not_published,
+            sum(rows_inserted + rows_updated + rows_deleted) AS rows
+        FROM {warehouse.identifier(ledger.LEDGER)}
+        GROUP BY run_id ORDER BY started_at DESC, run_id DESC LIMIT {SHOWN_RUNS}
+        """
+    ).collect()
+    return [row.asDict() for row in rows]
+
+
+def _quarantine(warehouse: Warehouse) -> list[Facts]:
     rows = warehouse.spark.sql(
         f"""
         SELECT table_name, array_join(reasons, ', ') AS reasons, count(*) AS records,
@@ -72,9 +213,9 @@ def _quarantine(warehouse: Warehouse) -> list[dict[str, Any]]:
     return [row.asDict() for row in rows]
 
 
-def _last_days(warehouse: Warehouse, athletes: int = 2, days: int = 3) -> list[dict[str, Any]]:
+def _last_days(warehouse: Warehouse, athletes: int = 2, days: int = 3) -> list[Facts]:
     """The last rolling rows of the first athletes that have them."""
-    name = athlete_rolling_features.NAME
+    name = ROLLING
     if not warehouse.exists(name):
         return []
     warehouse.register(name)
@@ -91,26 +232,11 @@ def _last_days(warehouse: Warehouse, athletes: int = 2, days: int = 3) -> list[d
     return [row.asDict() for row in rows]
 
 
-def _print(found: dict[str, list[dict[str, Any]]]) -> None:
-    # Where nobody looks at a terminal, the lines may be as long as they are.
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    tables = _grid("Published")
-    for heading in ("table", "last run", "verdict", "verified"):
-        tables.add_column(heading, no_wrap=True)
-    for heading in ("inserted", "updated", "deleted", "took"):
-        tables.add_column(heading, justify="right")
-    for row in found["tables"]:
-        took = row["published_in_ms"]
-        tables.add_row(
-            *(
-                str(row[name] if row[name] is not None else "")
-                for name in ("table_name", "last_status", "verdict", "verified")
-            ),
-            *(f"{row[name] or 0:,}" for name in ("inserted", "updated", "deleted")),
-            "" if took is None else f"{took / 1000:.1f} s",
-        )
-    console.print(tables)
-    refused = _grid("Quarantined, waiting for a better record or rule")
+def _print(found: dict[str, Any]) -> None:
+    screen = console()
+    _print_tables(screen, found["tables"])
+    _print_runs(screen, found["runs"])
+    refused = grid("Quarantined, waiting for a better record or rule")
     refused.add_column("table", no_wrap=True)
     refused.add_column("records", justify="right")
     refused.add_column("broken rules", overflow="fold")
@@ -119,22 +245,55 @@ def _print(found: dict[str, list[dict[str, Any]]]) -> None:
         refused.add_row(
             row["table_name"], f"{row['records']:,}", row["reasons"], row["example"] or ""
         )
-    console.print(refused)
+    screen.print(refused)
     if found["rolling"]:
-        _print_days(console, found["rolling"])
+        _print_days(screen, found["rolling"])
+    for problem in found["problems"]:
+        screen.print(f"! {problem}", style="yellow")
 
 
-def _print_days(console: Console, rows: list[dict[str, Any]]) -> None:
-    days = _grid("The last days of two athletes")
+def _print_tables(screen: Console, rows: Sequence[Facts]) -> None:
+    tables = grid("Published")
+    for heading in ("table", "last run", "verdict", "verified"):
+        tables.add_column(heading, no_wrap=True)
+    for heading in ("version", "rows", "took", "age"):
+        tables.add_column(heading, justify="right")
+    tables.add_column("pending", overflow="fold")
+    for row in rows:
+        took = row["published_in_ms"]
+        tables.add_row(
+            *(row[name] or "" for name in ("table_name", "last_status", "verdict", "verified")),
+            *("" if row[name] is None else f"{row[name]:,}" for name in ("version", "rows")),
+            "" if took is None else f"{took / 1000:.1f} s",
+            "" if row["age"] is None else f"{row['age']:,.1f} {row['unit']}",
+            ", ".join(row["pending"]),
+        )
+    screen.print(tables)
+
+
+def _print_runs(screen: Console, rows: Sequence[Facts]) -> None:
+    runs = grid("The last runs")
+    for heading in ("run", "job", "verdict"):
+        runs.add_column(heading, no_wrap=True)
+    for heading in ("took", "published", "not", "rows"):
+        runs.add_column(heading, justify="right")
+    for row in rows:
+        took = row["took_ms"]
+        runs.add_row(
+            *(row["run_id"], row["job"], row["verdict"] or ""),
+            "" if took is None else f"{took / 1000:.1f} s",
+            *(f"{row[name] or 0:,}" for name in ("published", "not_published", "rows")),
+        )
+    screen.print(runs)
+
+
+def _print_days(screen: Console, rows: Sequence[Facts]) -> None:
+    days = grid("The last days of two athletes")
     for name in ROLLING_COLUMNS:
         days.add_column(name, justify="right")
     for row in rows:
         days.add_row(*(_cell(row[name]) for name in ROLLING_COLUMNS))
-    console.print(days)
-
-
-def _grid(title: str) -> Grid:
-    return Grid(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    screen.print(days)
 
 
 def _cell(value: Any) -> str:

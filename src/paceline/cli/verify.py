@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +28,8 @@ def verify_tables(
     athletes: int | None,
     table_name: str | None,
     tell: Callable[[str], None] = print,
+    *,
+    as_json: bool = False,
 ) -> list[Finding]:
     """Compares published tables with their rebuild, tells the result and notes it in the ledger.
 
@@ -34,6 +38,7 @@ def verify_tables(
         athletes: how many athletes to compare, chosen by the hash of their id; None means all.
         table_name: the only table to compare; None means all.
         tell: called with each line for the user.
+        as_json: whether the only line is JSON.
 
     Raises:
         UsageError: when there is no such table or warehouse.
@@ -63,11 +68,14 @@ def verify_tables(
         run_id = new_run_id(started_at)
         entries = [_entry(finding, run_id, scope, started_at, context) for finding in findings]
         ledger.append(warehouse, entries)
-    tell(f"{JOB} {run_id}: {scope or 'all rows'}")
-    for finding in findings:
-        tell(_told(finding))
-        for difference in finding.first:
-            tell(_shown(difference))
+    if as_json:
+        shown = [asdict(finding) | {"verdict": finding.verdict} for finding in findings]
+        found = {"run_id": run_id, "scope": scope or "all rows", "tables": shown}
+        tell(json.dumps(found, default=str, indent=2))
+    else:
+        tell(f"{JOB} {run_id}: {scope or 'all rows'}")
+        for finding in findings:
+            tell("\n".join((_told(finding), *map(_shown, finding.first))))
     _raise(findings)
     return findings
 

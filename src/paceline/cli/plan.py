@@ -1,0 +1,244 @@
+"""`paceline plan`: what a run would do, without doing it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from paceline import ledger, lineage, rehearsal
+from paceline.claim import Hook, no_hook, staging_name
+from paceline.cli.execute import Options, execute
+from paceline.cli.grids import console, grid
+from paceline.cli.opening import is_empty, opened
+from paceline.errors import UsageError
+from paceline.ledger import Entry
+from paceline.rehearsal import Delivered, Refused, Touched
+from paceline.run import conf_directory, load_settings, lock
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SHOWN_ATHLETES = 5
+# Of a table, in JSON.
+MOST_ATHLETES = 1000
+SHOWN_CAUSES = 2
+
+_COUNTS = (
+    *("rows_read", "rows_compared", "rows_inserted", "rows_updated", "rows_deleted"),
+    *("rows_unchanged", "rows_quarantined", "rows_superseded", "touched_athletes", "touched_days"),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        tables: per table its row of the ledger as the run would write it, without what is of the
+            rehearsal only, and the reason why its rows were compared.
+        deliveries: files that would be read for the first time.
+        touched: per table and athlete the rows that would change, and why; of each table those
+            athletes with most.
+        refused: records that would be put into quarantine.
+        checks: those of the audits that would not pass.
+    """
+
+    tables: tuple[dict[str, Any], ...]
+    deliveries: tuple[Delivered, ...]
+    touched: tuple[Touched, ...]
+    refused: tuple[Refused, ...]
+    checks: tuple[dict[str, Any], ...]
+
+
+def plan(
+    options: Options,
+    *,
+    hook: Hook = no_hook,
+    spark: SparkSession | None = None,
+    now: datetime | None = None,
+) -> Plan:
+    """Rehearses both jobs in a copy that links to the files of the warehouse.
+
+    Args:
+        options: the arguments of the run.
+        hook: called around each step of each table.
+        spark: the session; None makes one.
+        now: the time of the run; None reads the clock.
+
+    Raises:
+        UsageError: when the run could not start, or the tables are in a catalog.
+        LockedError: when a run holds the warehouse.
+    """
+    settings = load_settings(conf_directory(options.conf))
+    if options.catalog or settings.catalog:
+        raise UsageError(
+            "A plan is a run in a copy that links to local files, which a catalog does not allow: "
+            "run the jobs on another target, such as dev, and look at its ledger."
+        )
+    root = Path(options.warehouse or settings.warehouse).resolve()
+    with TemporaryDirectory(prefix="paceline-plan-") as scratch:
+        if not is_empty(root):
+            with lock(root):
+                rehearsal.copy(root, Path(scratch))
+        copied = replace(options, warehouse=scratch)
+        return _rehearsed(copied, Path(scratch).resolve(), hook, spark, now)
+
+
+def _rehearsed(
+    options: Options, root: Path, hook: Hook, spark: SparkSession | None, now: datetime | None
+) -> Plan:
+    before = {} if is_empty(root) else ledger.state(opened(root, "")).sealed
+    entries = execute(
+        tuple(lineage.JOBS),
+        options,
+        tell=_nobody,
+        hook=hook,
+        spark=spark,
+        now=now,
+        is_rehearsal=True,
+    )
+    by_name = {entry.table_name: entry for entry in entries}
+    warehouse = opened(root, "")
+    for table in lineage.TABLES:
+        warehouse.register(table.name)
+        warehouse.register(staging_name(table.name))
+    tables = [
+        _told(by_name[table.name], rehearsal.reason(table, by_name, before))
+        for table in lineage.TABLES
+    ]
+    return Plan(
+        tables=tuple(tables),
+        deliveries=tuple(rehearsal.delivered(warehouse, entries)),
+        touched=tuple(rehearsal.touched(warehouse, lineage.TABLES, by_name, before, MOST_ATHLETES)),
+        refused=tuple(rehearsal.refused(warehouse, entries)),
+        checks=tuple(rehearsal.failed_checks(warehouse, entries)),
+    )
+
+
+def _told(entry: Entry, reason: str | None) -> dict[str, Any]:
+    return {
+        "table_name": entry.table_name,
+        "status": entry.status,
+        "verdict": entry.verdict,
+        "reason": reason,
+        "horizon": entry.horizon,
+        **{name: getattr(entry, name) for name in _COUNTS},
+    }
+
+
+def _nobody(line: str) -> None:
+    """A rehearsal speaks of runs that nobody will find."""
+
+
+def show(planned: Plan, *, as_json: bool) -> None:
+    """Prints a plan."""
+    if as_json:
+        print(json.dumps(asdict(planned), default=str, indent=2))
+        return
+    screen = console()
+    _print_tables(screen, planned.tables)
+    if planned.deliveries:
+        _print_deliveries(screen, planned.deliveries)
+    if planned.touched:
+        _print_touched(screen, planned)
+    if planned.refused:
+        _print_refused(screen, planned.refused)
+    if planned.checks:
+        _print_checks(screen, planned.checks)
+    click.echo("Nothing was changed. `paceline run` with the same arguments does this.")
+
+
+def _print_tables(screen: Console, tables: Sequence[dict[str, Any]]) -> None:
+    shown = grid("What a run would do")
+    for heading in ("table", "status", "verdict"):
+        shown.add_column(heading, no_wrap=True)
+    for heading in ("insert", "update", "delete", "refuse", "athletes", "days"):
+        shown.add_column(heading, justify="right")
+    shown.add_column("why", overflow="fold")
+    counts = (
+        *("rows_inserted", "rows_updated", "rows_deleted", "rows_quarantined"),
+        *("touched_athletes", "touched_days"),
+    )
+    for row in tables:
+        shown.add_row(
+            *(row["table_name"], row["status"], row["verdict"] or ""),
+            *("" if row[name] is None else f"{row[name]:,}" for name in counts),
+            row["reason"] or "",
+        )
+    screen.print(shown)
+
+
+def _print_deliveries(screen: Console, deliveries: Sequence[Delivered]) -> None:
+    shown = grid("New deliveries")
+    shown.add_column("table", no_wrap=True)
+    shown.add_column("records", justify="right")
+    shown.add_column("file", overflow="fold")
+    for found in deliveries:
+        shown.add_row(found.table_name, f"{found.records:,}", found.path)
+    screen.print(shown)
+
+
+def _print_touched(screen: Console, planned: Plan) -> None:
+    shown = grid("Who would be touched")
+    shown.add_column("table", no_wrap=True)
+    for heading in ("athlete", "insert", "update", "delete", "days"):
+        shown.add_column(heading, justify="right")
+    shown.add_column("from, to", no_wrap=True)
+    shown.add_column("because of", overflow="fold")
+    in_all = {row["table_name"]: row["touched_athletes"] for row in planned.tables}
+    for name, group in groupby(planned.touched, key=lambda row: row.table_name):
+        rows = list(group)[:SHOWN_ATHLETES]
+        for row in rows:
+            days = "" if row.first_day is None else f"{row.first_day} {row.last_day}"
+            shown.add_row(
+                name,
+                str(row.athlete_id),
+                *(f"{count:,}" for count in (row.inserted, row.updated, row.deleted)),
+                "" if row.days is None else f"{row.days:,}",
+                days,
+                _because(row.because_of),
+            )
+        if in_all[name] > len(rows):
+            shown.add_row(name, f"and {in_all[name] - len(rows):,} more")
+    screen.print(shown)
+
+
+def _because(paths: Sequence[str]) -> str:
+    more = len(paths) - SHOWN_CAUSES
+    said = ", ".join(paths[:SHOWN_CAUSES])
+    return f"{said} and {more:,} more" if more > 0 else said
+
+
+def _print_refused(screen: Console, refused: Sequence[Refused]) -> None:
+    shown = grid("What would be refused")
+    shown.add_column("table", no_wrap=True)
+    shown.add_column("records", justify="right")
+    shown.add_column("broken rules", overflow="fold")
+    shown.add_column("for example", overflow="fold")
+    for row in refused:
+        shown.add_row(row.table_name, f"{row.records:,}", ", ".join(row.reasons), row.example or "")
+    screen.print(shown)
+
+
+def _print_checks(screen: Console, checks: Sequence[dict[str, Any]]) -> None:
+    shown = grid("What the audits would say")
+    for heading in ("table", "check", "verdict"):
+        shown.add_column(heading, no_wrap=True)
+    for heading in ("observed", "allowed"):
+        shown.add_column(heading, justify="right")
+    for row in checks:
+        observed = "" if row["observed"] is None else f"{row['observed']:,.6g}"
+        shown.add_row(
+            *(row["table_name"], row["check_name"], row["verdict"]),
+            *(observed, f"{row['threshold']:,.6g}"),
+        )
+    screen.print(shown)
