@@ -12,7 +12,7 @@ from paceline import ledger
 from paceline.changes import Changes, changes
 from paceline.contract import Contract
 from paceline.errors import PacelineError
-from paceline.ledger import Entry, Sealed, State
+from paceline.ledger import Entry, Sealed, State, Verdict
 from paceline.table import Context, Table
 from paceline.warehouse import Position, Warehouse
 
@@ -42,6 +42,7 @@ class Run:
         hook: called around each step.
         tell: called with a line for the user.
         outcomes: by table, its row of the ledger, also of jobs that ran before in this process.
+        verdicts: by table, what its audit has found, as kept in ops.verdicts.
         idle: rows of the ledger that are still to be written.
         is_alone: whether a lock keeps other runs from publishing meanwhile.
         compare_all: tables of which every row is to be compared, whatever has changed.
@@ -61,6 +62,7 @@ class Run:
     hook: Hook = no_hook
     tell: Callable[[str], None] = print
     outcomes: dict[str, Entry] = field(default_factory=dict)
+    verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     idle: list[Entry] = field(default_factory=list)
     is_alone: bool = False
     compare_all: Collection[str] = ()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -130,6 +130,20 @@ class Entry:
     def values(self) -> tuple[Any, ...]:
         """The row, in the order of the columns."""
         return tuple(_stored(getattr(self, f.name)) for f in fields(self))
+
+
+class Verdict(NamedTuple):
+    """One row of ops.verdicts; its fields are the columns."""
+
+    run_id: str
+    table_name: str
+    check_name: str
+    observed: float | None
+    threshold: float
+    severity: str
+    verdict: str
+    contract_version: str
+    judged_at: datetime
 
 
 @dataclass(frozen=True)
@@ -265,7 +279,7 @@ def append(warehouse: Warehouse, entries: list[Entry]) -> None:
     append_rows(warehouse, LEDGER, LEDGER_DDL, [entry.values() for entry in entries])
 
 
-def append_rows(warehouse: Warehouse, name: str, ddl: str, rows: list[tuple[Any, ...]]) -> None:
+def append_rows(warehouse: Warehouse, name: str, ddl: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Adds rows to a table of ops in one commit."""
     frame = _frame(warehouse, ddl, rows)
     frame.write.format("delta").mode("append").saveAsTable(warehouse.identifier(name))
@@ -298,7 +312,7 @@ def abandon(warehouse: Warehouse, unfinished: tuple[tuple[str, str], ...]) -> No
         )
 
 
-def _frame(warehouse: Warehouse, ddl: str, rows: list[tuple[Any, ...]]) -> DataFrame:
+def _frame(warehouse: Warehouse, ddl: str, rows: Sequence[tuple[Any, ...]]) -> DataFrame:
     """A frame of a few rows: by Arrow, which makes writing them twice as quick as from Python."""
     from pyspark.sql.pandas.types import to_arrow_schema
     from pyspark.sql.types import DataType, StructType

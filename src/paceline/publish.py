@@ -31,7 +31,7 @@ from paceline.diff import (
     staging_ddl,
 )
 from paceline.errors import PacelineError
-from paceline.ledger import Entry
+from paceline.ledger import Entry, Verdict
 from paceline.merge import StaleError, is_conflict, merge, quarantine, staged_rows
 from paceline.rejection import rejection
 from paceline.staging import Arrivals, Staged, stage
@@ -200,17 +200,23 @@ def _seal(claimed: Claim, status: str, version: int) -> None:
 
 
 def _record(claimed: Claim, checks: Sequence[Check]) -> None:
-    warehouse, at = claimed.run.warehouse, datetime.now(UTC)
+    run, at = claimed.run, datetime.now(UTC)
     rows = [
-        (
-            *(claimed.run.run_id, claimed.table.name, check.name),
+        Verdict(
+            run.run_id,
+            claimed.table.name,
+            check.name,
             None if check.observed is None else float(check.observed),
-            *(float(check.threshold), check.severity, check.verdict),
-            *(claimed.contract.version, at),
+            float(check.threshold),
+            check.severity,
+            check.verdict,
+            claimed.contract.version,
+            at,
         )
         for check in checks
     ]
-    ledger.append_rows(warehouse, ledger.VERDICTS, ledger.VERDICTS_DDL, rows)
+    ledger.append_rows(run.warehouse, ledger.VERDICTS, ledger.VERDICTS_DDL, rows)
+    run.verdicts[claimed.table.name] = rows
 
 
 def _circumstances(claimed: Claim) -> Circumstances:

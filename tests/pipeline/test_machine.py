@@ -61,6 +61,7 @@ class Chapter:
     steps: list[tuple[str, str, str]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     commits: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
     silver: list[tuple[Any, ...]] = field(default_factory=list)
 
 
@@ -116,7 +117,8 @@ class Story:
             )
         except (PacelineError, KeyboardInterrupt, ConnectionError) as raised:
             told.error = None if isinstance(raised, KeyboardInterrupt) else raised
-        told.commits = changed(before, versions(self.warehouse))
+        told.versions = versions(self.warehouse)
+        told.commits = changed(before, told.versions)
         told.silver = content(self.spark, self.warehouse, silver.NAME)
         return told
 
@@ -185,6 +187,9 @@ def story(
     patch = pytest.MonkeyPatch()
     patch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
     tale = Story(quick_spark, tmp_path_factory.mktemp("machine"))
+    # Told to OpenLineage, and not as this machine may have configured it.
+    patch.delenv("OPENLINEAGE_DISABLED")
+    patch.setenv("HOME", str(tale.root))
     told: dict[str, Any] = {"tale": tale}
     tale.deliver("a_2026-06-01T06-00-00.jsonl", GOOD, BROKEN, "{not json", "", GOOD)
     told["rejected"] = tale.chapter(policy="STRICT")
@@ -203,6 +208,7 @@ def story(
     lost = ConnectionError("a message that may hold values")
     told["failed"] = tale.chapter(("before", "publish"), lost, bronze.NAME)
     told["after failure"] = tale.ledger()[-2:]
+    told["lineage"] = (tale.warehouse / "openlineage.jsonl").read_text(encoding="utf-8")
     with meeting_another_run(quick_spark, tale):
         told["conflict"] = tale.chapter()
     os.utime(tale.landing / "athlete_settings" / "b_2026-06-02T06-00-00.jsonl")
@@ -310,6 +316,20 @@ def test_crashed_runs_are_abandoned(story):
         ledger.UNCHANGED,
         ledger.PUBLISHED,
     ]
+
+
+def test_openlineage_is_told_which_version_was_made_from_which(story):
+    events = [json.loads(line) for line in story["lineage"].splitlines()]
+    ends = [event for event in events if event["eventType"] != "START"]
+    of_silver = [event for event in ends if event["job"]["name"].endswith(silver.NAME)]
+    # Runs that died have told nothing.
+    assert [event["eventType"] for event in of_silver] == ["FAIL", *["COMPLETE"] * 4, "ABORT"]
+    told = [
+        [int(table["facets"]["version"]["datasetVersion"]) for table in e["inputs"] + e["outputs"]]
+        for e in of_silver[1:-1]
+    ]
+    chapters = [story[name].versions for name in ("first", "again", "healed", "dropped")]
+    assert told == [[newest[bronze.NAME], newest[silver.NAME]] for newest in chapters]
 
 
 def test_a_record_leaves_the_quarantine_when_a_better_one_comes(story):

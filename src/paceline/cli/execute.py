@@ -98,7 +98,8 @@ def execute(
         spark: the session; None takes the platform's, or makes a local one.
         now: the time of the run; None reads the clock, once.
         compare_all: tables of which every row is to be compared, whatever has changed.
-        is_rehearsal: whether nobody is to be alarmed: no alert is sent, no rejection raised.
+        is_rehearsal: whether nobody is to know: no alert and no lineage is sent, and a rejection
+            is not raised.
 
     Raises:
         UsageError: when arguments, settings or input cannot be used.
@@ -148,6 +149,7 @@ def execute(
         finally:
             if not is_rehearsal:
                 _alert(jobs, list(outcomes.values()), plan.now, warehouse, tell)
+                _tell_lineage(common, plan.landing)
         entries = list(outcomes.values())
     rejected = [entry for entry in entries if entry.status == ledger.REJECTED]
     if rejected and not is_rehearsal:
@@ -272,6 +274,22 @@ def _alert(
         tell(f"warning: the alert was not delivered: {reason}")
         with suppress(Exception):  # what keeps this from being noted is told by the run itself
             ledger.note_lost_alert(warehouse, entries[-1], now)
+
+
+def _tell_lineage(run: Run, landing: Path) -> None:
+    """Hands over the lineage of a run; what keeps it from arriving is said, and changes nothing."""
+    try:
+        # What the client needs is imported here, for that may fail as well.
+        from paceline import openlineage
+
+        openlineage.emit(run, landing)
+    except Exception as error:
+        # The text of the error may hold an address with its password, its kind cannot.
+        kind = type(error.__cause__ or error).__name__
+        run.tell(
+            f"warning: not all lineage events were written ({kind}), and no table is affected: "
+            "look at the configuration of OpenLineage, or at the disk of the warehouse"
+        )
 
 
 def _stored_horizon(warehouse: Warehouse, state: ledger.State) -> date | None:
