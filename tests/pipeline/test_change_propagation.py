@@ -2,226 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import date
-from typing import Any
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from pyspark.sql import SparkSession
 
 from paceline.cli.execute import Options
+from paceline.cli.main import exit_code, paceline
 from paceline.cli.verify import verify_tables
-from paceline.ledger import Entry
-from tests.oracle import KEYS, Outcome
-from tests.pipeline.warehouse import changed, content, versions
+from paceline.contract import Contract
+from paceline.explain.calculation import calculate, same_bits
+from paceline.explain.explanation import features_of
+from paceline.explain.past import Activity, Past
+from paceline.explain.reading import SHOWN, activity, amounts
+from tests.oracle import KEYS
+from tests.pipeline.changing import ATHLETES, HORIZON, NEXT_DAY, Story
+from tests.pipeline.warehouse import content, versions
 from tests.pipeline.worlds import (
     FEATURES,
     PARTS,
     ROLLING,
     SETTINGS,
     SILVER,
-    Effects,
     World,
-    edited,
-    effects,
     first_touched_days,
-    plain_run,
     told,
 )
 
 pytestmark = pytest.mark.slow
 
-HORIZON, NEXT_DAY = date(2024, 6, 30), date(2024, 7, 1)
-SPLITS = [
-    {"split": n, "distance": 1000.0, "moving_time": 290 + n, "average_heartrate": 140.0 + n}
-    for n in range(1, 6)
-]
-
-
-def run_of(athlete: int, number: int, day: str, **fields: Any) -> dict[str, Any]:
-    distance = {"distance": 10000.0 + number}
-    return plain_run(athlete * 100 + number, athlete, day, **distance | fields)
-
-
-def changes(*envelopes: tuple[str, dict[str, Any], int]) -> list[dict[str, Any]]:
-    """Envelopes of (op, image, day in July 2024)."""
-    return [
-        {
-            "op": op,
-            "before" if op == "d" else "after": image,
-            "ts_ms": 1_719_792_000_000 + (day - 1) * 86_400_000,
-        }
-        for op, image, day in envelopes
-    ]
-
-
-@dataclass
-class Case:
-    """What has been there before, and what comes then; lines by kind of source."""
-
-    before: dict[str, list[Any]]
-    then: dict[str, list[Any]] = field(default_factory=dict)
-
-
-def api(*objects: Any) -> dict[str, list[Any]]:
-    return {"strava_api": list(objects)}
-
-
-def cdc(*envelopes: tuple[str, dict[str, Any], int]) -> dict[str, list[Any]]:
-    return {"cdc": changes(*envelopes)}
-
-
-def three(athlete: int) -> list[dict[str, Any]]:
-    return [
-        run_of(athlete, n, day) for n, day in enumerate(("2024-06-01", "2024-06-10", "2024-06-20"))
-    ]
-
-
-def settings(athlete: int, valid_from: str, **values: Any) -> dict[str, Any]:
-    return {"athlete_id": athlete, "valid_from": valid_from, **values}
-
-
-FLAT = {
-    "activity_id": 1900,
-    "athlete_id": 19,
-    "start_date": "2024-06-01T06:00:00Z",
-    "distance_m": 10000.0,
-    "moving_time_s": 2900,
-    "elapsed_time_s": 3100,
-}
-ATHLETES = {
-    1: ("left alone", Case(api(*three(1)))),
-    2: ("edited", Case(api(*three(2)), api(edited(three(2)[1], moving_time=2700)))),
-    3: ("deleted", Case(api(*three(3)), cdc(("d", {"id": 301}, 3)))),
-    4: (
-        "moved to a later day",
-        Case(
-            api(*three(4)),
-            api(
-                edited(
-                    three(4)[0],
-                    start_date="2024-06-15T06:00:00Z",
-                    start_date_local="2024-06-15T08:00:00Z",
-                )
-            ),
-        ),
-    ),
-    5: (
-        "given to another athlete",
-        Case(api(*three(5)), api(edited(three(5)[2], athlete={"id": 6}))),
-    ),
-    6: ("given an activity", Case(api(*three(6)))),
-    7: ("first one removed", Case(api(*three(7)), cdc(("d", {"id": 700}, 3)))),
-    8: (
-        "last one removed",
-        Case(
-            api(run_of(8, 0, "2024-03-01"), run_of(8, 1, "2024-04-20")), cdc(("d", {"id": 801}, 3))
-        ),
-    ),
-    9: ("all removed", Case(api(*three(9)), cdc(*(("d", {"id": 900 + n}, 3) for n in range(3))))),
-    10: (
-        "splits replaced",
-        Case(
-            api(run_of(10, 0, "2024-06-01", splits_metric=SPLITS)),
-            api(edited(run_of(10, 0, "2024-06-01", splits_metric=SPLITS[:4]))),
-        ),
-    ),
-    11: (
-        "splits removed by an empty array",
-        Case(
-            api(run_of(11, 0, "2024-06-01", splits_metric=SPLITS)),
-            api(edited(run_of(11, 0, "2024-06-01", splits_metric=[]))),
-        ),
-    ),
-    12: (
-        "settings back-dated",
-        Case(
-            api(*three(12))
-            | {"athlete_settings": [settings(12, "2024-06-15", threshold_pace_s_per_km=280)]},
-            {"athlete_settings": [settings(12, "2024-06-05", threshold_pace_s_per_km=260)]},
-        ),
-    ),
-    13: (
-        "average and maximum heart rate swapped with NULL",
-        Case(
-            api(run_of(13, 0, "2024-06-01", max_heartrate=150.0)),
-            api(edited(run_of(13, 0, "2024-06-01", average_heartrate=150.0))),
-        ),
-    ),
-    14: (
-        "newest version breaks a rule",
-        Case(api(*three(14)), api(edited(three(14)[1], moving_time=0))),
-    ),
-    15: (
-        "broken from the start, then mended",
-        Case(
-            api(run_of(15, 0, "2024-06-01", moving_time=0)),
-            api(edited(run_of(15, 0, "2024-06-01"))),
-        ),
-    ),
-    16: (
-        "deleted before it came, and another made again",
-        Case(
-            cdc(
-                ("d", {"id": 1600}, 3),
-                ("c", run_of(16, 1, "2024-06-05"), 1),
-                ("d", {"id": 1601}, 2),
-            ),
-            cdc(("c", run_of(16, 0, "2024-06-01"), 1), ("c", run_of(16, 1, "2024-06-05"), 5)),
-        ),
-    ),
-    17: (
-        "comes back after years",
-        Case(api(run_of(17, 0, "2021-01-10")), api(run_of(17, 1, "2024-06-25"))),
-    ),
-    18: (
-        "one beyond the horizon",
-        Case(api(*three(18)), api(run_of(18, 9, "2024-07-01"))),
-    ),
-    19: (
-        "thin after rich",
-        Case(
-            api(run_of(19, 0, "2024-06-01", splits_metric=SPLITS, calories=700.0)),
-            cdc(("u", FLAT, 4)),
-        ),
-    ),
-    20: ("new", Case({}, api(*three(20)))),
-    21: ("only the name changes", Case(api(*three(21)), api(edited(three(21)[0], name="Renamed")))),
-    22: (
-        "from nothing to nothing",
-        Case({}, {"cdc": ["null", *changes(("d", {"id": 2200}, 3))], "strava_api": ["{broken"]}),
-    ),
-    23: (
-        "unusual loads",
-        Case(
-            api(
-                run_of(23, 0, "2024-06-01", moving_time=180_000, elapsed_time=180_000, distance=9e5)
-            ),
-            api(*(run_of(23, n, f"2024-06-{n + 2:02d}", distance="-0.0") for n in range(1, 8))),
-        ),
-    ),
-}
-
-
-@dataclass
-class Story:
-    """The world before, after all changes, and one day later; with what the ledger said."""
-
-    world: World
-    outcomes: list[Outcome] = field(default_factory=list)
-    entries: list[dict[str, Entry]] = field(default_factory=list)
-    commits: list[dict[str, int]] = field(default_factory=list)
-
-    def go_on(self) -> None:
-        before = versions(self.world.warehouse)
-        self.entries.append(self.world.run())
-        self.commits.append(changed(before, versions(self.world.warehouse)))
-        self.outcomes.append(self.world.expected())
-        self.world.check()
-
-    def effects(self, chapter: int) -> Effects:
-        return effects(self.outcomes[chapter - 1], self.outcomes[chapter])
+Ask = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
@@ -304,3 +118,141 @@ def test_verify_finds_nothing(story: Story) -> None:
     for athletes in (None, 5):
         findings = verify_tables(options, athletes, None, tell=lambda line: None)
         assert [finding.verdict for finding in findings] == ["PASS"] * 5
+
+
+@pytest.fixture
+def ask(story: Story, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Asks `paceline explain`; the exit code, and what it said without ids of runs."""
+    world = story.world
+
+    def run(athlete: int, day: str, *arguments: str) -> tuple[int, str]:
+        place = ["--warehouse", str(world.warehouse), "--conf", str(world.root / "conf")]
+        given = ["explain", "--athlete", str(athlete), "--date", day, *arguments, *place]
+        code = exit_code(paceline, given)
+        said = capsys.readouterr()
+        text = re.sub(r", sealed \S+ \S+ UTC", "", said.out or said.err)
+        return code, re.sub(r"\d{8}T\d{6}-\w{8}", "RUN", text)
+
+    return run
+
+
+def test_a_sum_is_explained_down_to_the_lines_of_the_deliveries(story: Story, ask: Ask) -> None:
+    before = versions(story.world.warehouse)
+    code, said = ask(2, "2024-06-20", "--feature", "tss_30d")
+    assert code == 0
+    assert versions(story.world.warehouse) == before, "explain has written to a table"
+    # 67.5 TSS for 10 km in 50 minutes, 75 in 45, each with the square of the distance.
+    assert [" ".join(line.split()) for line in said.splitlines() if line] == [
+        "athlete 2, 2024-06-20: tss_30d = 210.042004 TSS",
+        "formula Training load over the 30 days that end with as_of_date, all sports. Never NULL.",
+        "published version 2, by Feature_Rolling RUN",
+        "3 activities count from 2024-05-22 on",
+        "day activity sport tss share",
+        "2024-06-01 200 run 67.5 32.14 %",
+        "2024-06-10 201 run 75.015001 35.71 %",
+        "2024-06-20 202 run 67.527003 32.15 %",
+        "they come from these rows of silver.strava_activities, made from these records",
+        "activity_id sport_type start_date_local distance_m moving_time_s elapsed_time_s "
+        "elevation_gain_m source record",
+        *(
+            f"{number} Run 2024-06-{day} 08:00:00 {distance} {moving} 3100 50.0 strava_api "
+            f"strava_api/{file}-2.jsonl line {line}"
+            for number, day, distance, moving, file, line in (
+                (200, "01", 10000.0, 3000, "before", 1),
+                (201, "10", 10001.0, 2700, "then", 1),
+                (202, "20", 10002.0, 3000, "before", 3),
+            )
+        ),
+        "history of the value, the newest first",
+        "version 2, by Feature_Rolling RUN: 202.540504 -> 210.042004",
+        "activity 201 changed: moving_time_s 3000 -> 2700, estimated_tss 67.513501 -> 75.015001",
+        "strava_api/then-2.jsonl line 1, taken in by run RUN",
+        "version 1, by Feature_Rolling RUN: row inserted, 202.540504",
+        "the first run of the table that ops.ledger knows of",
+        "complete: the change feed reaches back to the creation of the table",
+        "worked out by hand",
+        "67.5 + 75.015001 + 67.527003 = 210.042004",
+        "in whole numbers: 210042004 / 1000000 = 210.042004",
+        "worked out 210.042004, published 210.042004: equal, bit for bit.",
+    ]
+
+
+def test_a_deleted_activity_is_the_reason_for_a_day_less(ask: Ask) -> None:
+    code, said = ask(3, "2024-06-20", "--feature", "active_days_30d", "--json")
+    assert code == 0
+    found = json.loads(said)
+    assert (found["value"], found["steps"]) == (2, ["1 + 1 = 2"])
+    assert [(one["activity_id"], one["share"]) for one in found["activities"]] == [
+        (300, 0.5),
+        (302, 0.5),
+    ]
+    changed, inserted = found["history"]
+    assert (changed["before"], changed["after"], inserted["after"]) == (3, 2, 3)
+    delete = {"source_path": "cdc/then-3.jsonl", "line_number": 1, "run_id": "RUN"}
+    went = "activity 301 of 2024-06-10 went, active_days 1"
+    assert changed["reasons"] == [{"reason": went, "records": [delete]}]
+
+
+def test_settings_are_the_reason_for_another_ewma(ask: Ask) -> None:
+    code, said = ask(12, "2024-06-20", "--feature", "atl_ewma_7d", "--json", "--activities", "2")
+    assert code == 0
+    found = json.loads(said)
+    today = 1 - math.exp(-1 / 7)
+    # The third one is 19 days old.
+    assert [one["activity_id"] for one in found["activities"]] == [1201, 1202]
+    assert found["unlisted_activities"] == 1
+    assert [one["weight"] for one in found["activities"]] == pytest.approx(
+        [today * math.exp(-10 / 7), today]
+    )
+    reason, *others = found["history"][0]["reasons"]
+    assert not others
+    assert reason["reason"].startswith("activity 1201 changed: estimated_tss 67.513501 -> ")
+    assert [one["source_path"] for one in reason["records"]] == ["athlete_settings/then-12.jsonl"]
+
+
+def test_every_feature_of_every_athlete_is_worked_out_again(
+    story: Story, contracts: Mapping[str, Contract]
+) -> None:
+    path = story.world.warehouse.joinpath(*FEATURES.split("."))
+    frame = story.world.spark.read.format("delta").load(str(path))
+    activities: dict[int, list[Activity]] = defaultdict(list)
+    for row in frame.selectExpr("athlete_id", "activity_id", *SHOWN, *amounts()).collect():
+        activities[row["athlete_id"]].append(activity(row.asDict()))
+    days = [key for key in story.world.published(ROLLING) if key[1].day % 10 == 0]
+    assert {athlete for athlete, _ in days} == activities.keys()
+    published = story.world.published(ROLLING)
+    for athlete, day in days:
+        past, row = Past(activities[athlete], day), published[athlete, day]
+        for column in features_of(contracts[ROLLING]):
+            found = calculate(column.name, past)
+            assert same_bits(found.value, row[column.name]), (athlete, day, column.name, found)
+
+
+def test_why_there_is_no_row(ask: Ask) -> None:
+    for athlete, day, message in (
+        (17, "2023-01-01", "dormant, for the last activity was on 2021-01-10"),
+        (9, "2024-06-01", "no activity of this athlete"),
+    ):
+        code, said = ask(athlete, day)
+        assert code == 2
+        assert message in said
+
+
+def test_what_somebody_else_has_written_differs_and_a_cut_history_is_told(
+    story: Story, ask: Ask
+) -> None:
+    story.world.vacuum(ROLLING)
+    day = "athlete_id = 1 AND as_of_date = DATE '2024-06-05'"
+    story.world.sql(f"UPDATE {{}} SET distance_km_90d = 30.0 WHERE {day}", ROLLING)
+    newest = versions(story.world.warehouse)[ROLLING]
+    code, said = ask(1, "2024-06-05")
+    assert code == 1
+    assert f"published version {newest}, by no sealed run" in said
+    assert "DIFFERS: 10.0" in said
+    assert "1 of them DIFFER." in said
+    code, said = ask(1, "2024-06-05", "--feature", "distance_km_90d")
+    assert code == 1
+    assert f"version {newest}, by no sealed run: 10.0 -> 30.0" in said
+    assert "written by a run that ended before SEAL, or by somebody else" in said
+    assert re.search(r"CUT: the change feed begins at version [23] of the table", said)
+    assert said.endswith("worked out 10.0, published 30.0: they DIFFER.\n")

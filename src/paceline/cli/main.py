@@ -7,19 +7,19 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from paceline import __version__
+from paceline.cli.explain import explain_command
 from paceline.cli.features import features_command
-from paceline.cli.places import DEBUG, LANDING, PLACES, QUIET, with_options
+from paceline.cli.places import DEBUG, LANDING, PLACES, QUIET, need_pyspark, with_options
 from paceline.cli.progress import progress, steps
 from paceline.cli.quarantine import quarantine_group
 from paceline.cli.report import report_command
-from paceline.errors import PacelineError, UsageError
+from paceline.errors import PacelineError
 
 if TYPE_CHECKING:
     from paceline.cli.execute import Options
@@ -77,7 +77,7 @@ def run_command(is_quiet: bool, **arguments: Any) -> None:
 
     Example: paceline run --landing data/landing --warehouse data/warehouse
     """
-    _need_pyspark()
+    need_pyspark()
     from paceline import lineage
     from paceline.cli.execute import execute
 
@@ -97,7 +97,7 @@ def plan_command(as_json: bool, **arguments: Any) -> None:
 
     Example: paceline plan --landing data/landing --warehouse data/warehouse
     """
-    _need_pyspark()
+    need_pyspark()
     from paceline.cli.plan import plan, show
 
     with progress(is_quiet=False) as doing:
@@ -148,7 +148,7 @@ def status_command(as_json: bool, is_check: bool, debug: bool, **places: Any) ->
 
     Example: paceline status --warehouse data/warehouse
     """
-    _need_pyspark()
+    need_pyspark()
     from paceline.cli.execute import Options
     from paceline.cli.status import show
 
@@ -189,7 +189,7 @@ def verify_command(
 
     Example: paceline verify --all --warehouse data/warehouse
     """
-    _need_pyspark()
+    need_pyspark()
     from paceline.cli.execute import Options
     from paceline.cli.verify import verify_tables
 
@@ -209,7 +209,7 @@ def docs_command(out: str, no_data: bool, debug: bool, **places: Any) -> None:
 
     Example: paceline docs --out site
     """
-    _need_pyspark()
+    need_pyspark()
     from paceline.cli.docs import audits, write_site
     from paceline.cli.execute import Options
 
@@ -239,7 +239,7 @@ def maintenance_command(
 
     Example: paceline maintenance --warehouse data/warehouse
     """
-    _need_pyspark()
+    need_pyspark()
     from paceline.cli.execute import Options
     from paceline.cli.maintenance import maintain_tables
 
@@ -264,6 +264,7 @@ def completion_command(shell: str, debug: bool) -> None:
     click.echo(kind(paceline, {}, "paceline", "_PACELINE_COMPLETE").source())
 
 
+paceline.add_command(explain_command)
 paceline.add_command(features_command)
 paceline.add_command(quarantine_group)
 paceline.add_command(report_command)
@@ -283,26 +284,13 @@ def _nothing(line: str) -> None:
     """Somebody wants to see errors only."""
 
 
-def _need_pyspark() -> None:
-    """Help and generating work without PySpark; what runs needs it.
-
-    Raises:
-        UsageError: when it is not installed.
-    """
-    if find_spec("pyspark") is None:
-        raise UsageError(
-            "PySpark is not installed here: run `make setup` and activate .venv, or install "
-            "paceline[spark]."
-        )
-
-
 def job_command(job: str) -> click.Command:
     """The command line of one job."""
 
     @click.command(job.lower(), help=f"Run {job}.", epilog=_EPILOG)
     @job_options
     def command(**arguments: Any) -> None:
-        _need_pyspark()
+        need_pyspark()
         from paceline.cli.execute import execute
 
         execute((job,), _options(arguments), tell=click.echo)

@@ -47,3 +47,17 @@ def opened(root: Path | None, catalog: str, schema: Sequence[str] = ()) -> Wareh
     warehouse.create_schemas()
     ledger.create(warehouse)
     return warehouse
+
+
+def looked_at(options: Options) -> Warehouse:
+    """The warehouse, without creating what is missing: a reader of a catalog may not.
+
+    Raises:
+        UsageError: when the local warehouse is empty, or the options name no schemas.
+    """
+    root, catalog = root_and_catalog(options)
+    schemas = schema_names(options.schema)
+    warehouse = Warehouse(session(root), root, catalog, schemas)
+    if root is not None:
+        warehouse.create_schemas()
+    return warehouse

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from importlib.util import find_spec
 from typing import Any
 
 import click
+
+from paceline.errors import UsageError
 
 LANDING = click.option(
     "--landing", help="Where deliveries are dropped. Example: --landing data/landing"
@@ -39,3 +42,16 @@ PLACES = (WAREHOUSE, CATALOG, SCHEMA, CONF)
 def with_options(*options: Callable[..., Any]) -> Callable[..., Any]:
     """Several options as one decorator, in the order of the help."""
     return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
+
+
+def need_pyspark() -> None:
+    """Help and generating work without PySpark; what reads tables needs it.
+
+    Raises:
+        UsageError: when it is not installed.
+    """
+    if find_spec("pyspark") is None:
+        raise UsageError(
+            "PySpark is not installed here: run `make setup` and activate .venv, or install "
+            "paceline[spark]."
+        )

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from paceline import quarantine
-from paceline.cli.places import DEBUG, PLACES, with_options
+from paceline.cli.places import DEBUG, PLACES, need_pyspark, with_options
 from paceline.contract import Contract, load_all
 from paceline.errors import RejectedError, UsageError
 from paceline.quarantine import Group, Record, Wanted
@@ -203,9 +203,7 @@ def prune_command(older_than: int, dry_run: bool, **arguments: Any) -> None:
 
 def _options(arguments: dict[str, Any]) -> Options:
     """The arguments that say where the tables are and how jobs run; they are taken out."""
-    from paceline.cli.main import _need_pyspark
-
-    _need_pyspark()
+    need_pyspark()
     from paceline.cli.execute import Options
 
     arguments.pop("debug")

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from paceline.cli.places import DEBUG, PLACES, with_options
+from paceline.cli.places import DEBUG, PLACES, need_pyspark, with_options
 from paceline.errors import UsageError
 
 if TYPE_CHECKING:
     from paceline.cli.execute import Options
-    from paceline.warehouse import Warehouse
 
 WEEKS = 26
 # Longer than any history; a page of ten years is slow, but it opens.
@@ -64,6 +63,7 @@ def report_command(
         )
     path = Path(out)
     _check(path)
+    need_pyspark()
     from paceline.cli.execute import Options
 
     options = Options(**places)
@@ -77,35 +77,23 @@ def report_command(
 
 
 def _athlete(options: Options, athlete_id: int, weeks: int) -> str:
+    from paceline.cli.opening import looked_at
     from paceline.contract import load_all
     from paceline.report import athlete_page, reading
     from paceline.run import conf_directory
 
     contracts = load_all(conf_directory(options.conf) / "contracts")
-    found = reading.read_athlete(_opened(options), contracts, athlete_id, weeks)
+    found = reading.read_athlete(looked_at(options), contracts, athlete_id, weeks)
     return athlete_page.render(found)
 
 
 def _pipeline(options: Options, weeks: int) -> str:
     from paceline import lineage
+    from paceline.cli.opening import looked_at
     from paceline.report import pipeline_page, reading
 
     order = [table.name for table in lineage.TABLES]
-    return pipeline_page.render(reading.read_pipeline(_opened(options), order, weeks))
-
-
-def _opened(options: Options) -> Warehouse:
-    """The warehouse, without creating what is missing: a reader of a catalog may not."""
-    from paceline.cli.opening import root_and_catalog
-    from paceline.run import session
-    from paceline.warehouse import Warehouse, schema_names
-
-    root, catalog = root_and_catalog(options)
-    schemas = schema_names(options.schema)
-    warehouse = Warehouse(session(root), root, catalog, schemas)
-    if root is not None:
-        warehouse.create_schemas()
-    return warehouse
+    return pipeline_page.render(reading.read_pipeline(looked_at(options), order, weeks))
 
 
 def _check(path: Path) -> None:
