@@ -50,7 +50,8 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(spark, tmp_path_factory) -> Told:
+def told(quick_spark, tmp_path_factory) -> Told:
+    spark = quick_spark  # of other settings than the processes, which may change no bit
     place = tmp_path_factory.mktemp("end to end")
     landing, later = place / "landing", place / "later"
     rebuilt, grown = place / "rebuilt", place / "grown"
