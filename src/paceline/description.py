@@ -12,6 +12,8 @@ from paceline.warehouse import Warehouse, identifier_of, literal
 
 # Which contract the comments of a table come from, so that they are looked at only when it changes.
 CONTRACT_PROPERTY = "paceline.contract"
+# Of catalogs other than Unity Catalog, which have no such statement.
+_UNKNOWN_STATEMENT = "PARSE_SYNTAX_ERROR"
 
 
 def stated_contract(contract: Contract) -> str:
@@ -107,9 +109,9 @@ def _done(
             warehouse.spark.sql(statement)
     except Exception as error:
         reason = getattr(error, "getCondition", lambda: None)() or type(error).__name__
-        tell(
-            f"warning: the {what} of {contract.name} could not be set ({reason}): grant APPLY TAG "
-            "and MODIFY on it, and `paceline maintenance` sets them."
-        )
+        way_on = "grant APPLY TAG and MODIFY on it, and `paceline maintenance` sets them."
+        if reason == _UNKNOWN_STATEMENT:
+            way_on = "this catalog knows none, and nothing else depends on them."
+        tell(f"warning: the {what} of {contract.name} could not be set ({reason}): {way_on}")
         return False
     return True
