@@ -324,6 +324,8 @@ def test_openlineage_is_told_which_version_was_made_from_which(story):
     of_silver = [event for event in ends if event["job"]["name"].endswith(silver.NAME)]
     # Runs that died have told nothing.
     assert [event["eventType"] for event in of_silver] == ["FAIL", *["COMPLETE"] * 4, "ABORT"]
+    checks = {c["name"]: c["status"] for c in of_silver[0]["run"]["facets"]["test"]["tests"]}
+    assert (checks["hr_rest_below_max"], checks["key_unique"]) == ("fail", "pass")
     told = [
         [int(table["facets"]["version"]["datasetVersion"]) for table in e["inputs"] + e["outputs"]]
         for e in of_silver[1:-1]
