@@ -53,7 +53,11 @@ def spark(
         return
     from paceline.run import session
 
-    made = session(place)
+    with pytest.MonkeyPatch.context() as patch:
+        # Jobs are over before Java's better compiler pays; a session of all tests is not.
+        options = "spark.driver.extraJavaOptions=-XX:ReservedCodeCacheSize=512m"
+        patch.setenv("PYSPARK_SUBMIT_ARGS", f"--conf {options} pyspark-shell")
+        made = session(place)
     yield made
     made.stop()
 
