@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paceline import landing
+from paceline import erased, landing
 from paceline.landing import Delivery
 from paceline.ledger import DELIVERIES, DELIVERIES_DDL, append_rows
+from paceline.sources.files import masked
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.warehouse import Warehouse
 
@@ -36,6 +39,9 @@ class LandingZone:
         self._limits = limits
         self._records: dict[Delivery, int] = {}
         self._ignored = 0
+        self._refused: Counter[str] = Counter()
+        self._erased: erased.Erased | None = None
+        self._closed: list[str] = []
         # The landing zone knows tables without their schema.
         self._short_name = table_name.split(".")[1]
         self.found = self._discover(self._known())
@@ -52,6 +58,7 @@ class LandingZone:
     def frames(self) -> Iterator[DataFrame]:
         """The records of all new deliveries, in frames of bounded size."""
         self._records, self._ignored = dict.fromkeys(self.found.new, 0), 0
+        self._refused.clear()
         for batches in self._bounded(self.found.new):
             import pyarrow as pa
 
@@ -65,6 +72,18 @@ class LandingZone:
         """How many lines the frames skipped because they say nothing, such as tombstones."""
         return self._ignored
 
+    def refusals(self) -> list[str]:
+        """A sentence for each file that holds records of erased athletes; these are not read."""
+        told = [
+            f"{masked(path)} holds records of erased athletes ({count}), which were left out: "
+            "remove them from the file"
+            for path, count in sorted(self._refused.items())
+        ]
+        return told + [
+            f"{masked(path)} lies in the folder of an erased athlete and is skipped: remove it"
+            for path in self._closed
+        ]
+
     def remember(self) -> None:
         """Notes the deliveries, so that they are not opened again."""
         noted = [*self._records.items(), *((again, 0) for again in self.found.seen_again)]
@@ -77,7 +96,15 @@ class LandingZone:
         append_rows(self._warehouse, DELIVERIES, DELIVERIES_DDL, rows)
 
     def _discover(self, known: list[Delivery]) -> landing.Found:
-        return landing.discover(self._root, landing.SOURCES[self._short_name], known, self._limits)
+        sources = landing.SOURCES[self._short_name]
+        found = landing.discover(self._root, sources, known, self._limits)
+        self._closed = []
+        # A run without a new delivery asks nobody.
+        self._erased = erased.read(self._warehouse) if found.new else None
+        if self._erased is None:
+            return found
+        self._closed = [d.path for d in found.new if self._erased.has_folder(d.path)]
+        return replace(found, new=tuple(d for d in found.new if d.path not in self._closed))
 
     def _known(self) -> list[Delivery]:
         known = self._warehouse.table(DELIVERIES)
@@ -97,7 +124,10 @@ class LandingZone:
             self._settings["export_headers"],
             self._limits,
         )
-        for delivery, batch, ignored in batches:
+        for delivery, received, ignored in batches:
+            batch = received if self._erased is None else self._erased.without(received)
+            if refused := received.num_rows - batch.num_rows:
+                self._refused[delivery.path] += refused
             self._records[delivery] += batch.num_rows
             self._ignored += ignored
             if batch.num_rows == 0:

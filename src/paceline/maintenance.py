@@ -192,7 +192,7 @@ def _kept_up(
         waiting = unread.reader
     else:
         _retain(warehouse, name, max(wanted, needed), stated)
-        removed = _vacuum(warehouse, name)
+        removed = vacuum(warehouse, name)
     return Upkeep(name, before, _size(warehouse, name), rows, runs_removed, removed, waiting)
 
 
@@ -205,7 +205,7 @@ def _retain(warehouse: Warehouse, name: str, hours: int, stated: int) -> None:
         )
 
 
-def _vacuum(warehouse: Warehouse, name: str) -> int:
+def vacuum(warehouse: Warehouse, name: str) -> int:
     """Removes files that have been no part of a table for long; returns how many.
 
     Asked first, because VACUUM commits twice even if it finds nothing.

@@ -44,6 +44,7 @@ from paceline.claim import Run
 from paceline.contract import Contract
 from paceline.errors import PacelineError
 from paceline.ledger import PUBLISHED, SEALED, SKIPPED, UNCHANGED, Entry, Verdict
+from paceline.sources.files import masked
 from paceline.table import Table
 from paceline.warehouse import Warehouse
 
@@ -160,7 +161,9 @@ def _outcome(entry: Entry, verdicts: list[Verdict]) -> dict[str, RunFacet]:
     if verdicts:
         facets["test"] = test_run.TestRunFacet([_test(verdict) for verdict in verdicts])
     if entry.status not in SEALED and entry.message:
-        facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(entry.message, "PYTHON")
+        # A landing file is named by its path, which may name an athlete.
+        message = masked(entry.message)
+        facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(message, "PYTHON")
     return facets
 
 

@@ -198,23 +198,28 @@ class Warehouse:
         """The newest version of a table."""
         # Collected as they are: to select a column of them would be a job of Spark.
         (detail,) = self.spark.sql(f"DESCRIBE DETAIL {self.identifier(table_name)}").collect()
-        return Position(table_name, detail["id"], self._newest_version(table_name))
+        return Position(table_name, detail["id"], self.version(table_name))
 
-    def _newest_version(self, table_name: str) -> int:
+    def version(self, table_name: str) -> int:
+        """The number of the newest version of a table."""
         if self.root is not None:
             # The names in the log say it; a question to Delta would be a job per table.
             log = self._path(table_name) / "_delta_log"
             return max(int(commit.stem) for commit in log.glob(f"{'[0-9]' * 20}.json"))
         name = self.identifier(table_name)
         (newest,) = self.spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").collect()
-        version: int = newest["version"]
-        return version
+        number: int = newest["version"]
+        return number
 
     def is_rewritten_since(self, position: Position) -> bool:
         """Whether rows have been written to a table after a version, maintenance apart."""
+        return self.rewrites_since(position) > 0
+
+    def rewrites_since(self, position: Position) -> int:
+        """How many commits have written rows of a table after a version, maintenance apart."""
         history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(position.table_name)}")
         later = history.where(history.version > position.version).select("operation").collect()
-        return any(row["operation"] not in MAINTENANCE for row in later)
+        return sum(row["operation"] not in MAINTENANCE for row in later)
 
     def _location(self, table_name: str) -> str:
         return f" LOCATION {literal(str(self._path(table_name)))}" if self.root else ""

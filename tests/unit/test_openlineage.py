@@ -264,11 +264,16 @@ def test_a_published_table(run):
     [("REJECTED", "FAIL"), ("FAILED", "FAIL"), ("SKIPPED", "ABORT")],
 )
 def test_what_was_not_published_has_no_version_and_says_why(run, status, expected):
-    _, end = told(run, status=status, target_version=None, message="too many broken rows")
+    _, end = told(
+        run,
+        status=status,
+        target_version=None,
+        message="athlete_id=77/a.jsonl has too many broken rows",
+    )
     assert end["eventType"] == expected
     facets = plain(end["run"]["facets"])
     assert facets["errorMessage"] == {
-        "message": "too many broken rows",
+        "message": "athlete_id=***/a.jsonl has too many broken rows",
         "programmingLanguage": "PYTHON",
     }
     assert plain(end["outputs"]) == [OUTPUT | {"facets": {}, "outputFacets": {}}]

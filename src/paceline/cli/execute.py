@@ -251,10 +251,12 @@ def _run_job(run: Run, plan: _Plan, left: Sequence[str]) -> None:
 
 def _give_up(run: Run, left: Sequence[str]) -> None:
     """Notes, as far as that is still possible, that the tables after a failed one were left."""
-    failed = next(name for name, entry in run.outcomes.items() if entry.status == ledger.FAILED)
-    for table in (table for job in left for table in lineage.JOBS[job]):
-        if table.name not in run.outcomes:
-            skip(table, run, f"{failed} has failed")
+    statuses = {name: entry.status for name, entry in run.outcomes.items()}
+    failed = next((name for name in statuses if statuses[name] == ledger.FAILED), run.job)
+    for job in left:
+        for table in lineage.JOBS[job]:
+            if table.name not in statuses:
+                skip(table, replace(run, job=job), f"{failed} has failed")
     ledger.append(run.warehouse, run.idle)
 
 
@@ -339,7 +341,10 @@ def _publish(table: Table, run: Run, plan: _Plan) -> Entry:
         )
         for refused in arrivals.found.refused:
             run.tell(f"warning: {refused}")
-    return publish.publish(table, run, arrivals)
+    entry = publish.publish(table, run, arrivals)
+    for refusal in arrivals.refusals() if arrivals else ():
+        run.tell(f"warning: {refusal}")
+    return entry
 
 
 def _status(run: Run, name: str) -> str | None:

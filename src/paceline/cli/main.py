@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from paceline import __version__
+from paceline.cli.erase import erase_command
 from paceline.cli.explain import explain_command
 from paceline.cli.features import features_command
 from paceline.cli.places import DEBUG, LANDING, PLACES, QUIET, need_pyspark, with_options
@@ -268,6 +269,7 @@ paceline.add_command(explain_command)
 paceline.add_command(features_command)
 paceline.add_command(quarantine_group)
 paceline.add_command(report_command)
+paceline.add_command(erase_command)
 
 
 def _options(arguments: dict[str, Any]) -> Options:

@@ -5,6 +5,7 @@ that nobody ever writes to.
 """
 
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -15,6 +16,8 @@ from paceline.errors import UsageError
 LINK_OUT = "links out of the landing zone"
 LINK_TO_NOTHING = "is a link to nothing"
 NO_FILE = "is neither a file nor a folder"
+
+_ATHLETE_FOLDER = re.compile(r"(athlete_id=)[^/]+")
 
 
 class Refused(Exception):
@@ -77,6 +80,11 @@ def shown(path: str) -> str:
     """
     text = as_text(path)
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def masked(path: str) -> str:
+    """Return the path as `shown`, but without the ids in folders `athlete_id=<id>`."""
+    return _ATHLETE_FOLDER.sub(r"\1***", shown(path))
 
 
 def as_text(path: str) -> str:

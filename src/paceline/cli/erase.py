@@ -1,0 +1,258 @@
+"""`paceline erase`: removes an athlete from all tables, and certifies what is left where.
+
+What needs PySpark is imported inside the functions, so that the help does without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from paceline import __version__
+from paceline.cli.places import DEBUG, PLACES, need_pyspark, with_options
+from paceline.errors import PacelineError, UsageError
+from paceline.sources.files import masked
+
+if TYPE_CHECKING:
+    from paceline.cli.execute import Options
+    from paceline.erased import Erased
+    from paceline.erasure import Checked
+    from paceline.warehouse import Warehouse
+    from paceline.whereabouts import Found
+
+FORMAT = 1
+
+_EXAMPLES = """\b
+Examples:
+  paceline erase --athlete 1001 -o certificate.json
+  paceline erase --athlete 1001 -o certificate.json --yes"""
+
+
+@click.command("erase", epilog=_EXAMPLES)
+@click.option(
+    "--athlete",
+    type=click.IntRange(min=1),
+    required=True,
+    help="Whom to erase: their id. Example: --athlete 1001",
+)
+@click.option(
+    "--out",
+    "-o",
+    default="certificate.json",
+    show_default=True,
+    help="The certificate; one that is there is replaced. Example: -o certificate.json",
+)
+@click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask before erasing.")
+@with_options(*PLACES)
+@DEBUG
+def erase_command(athlete: int, out: str, is_confirmed: bool, debug: bool, **places: Any) -> None:
+    """Erase an athlete for ever, from all tables and what is kept beside them.
+
+    Says first what there is, and asks. Keeps salted hashes, by which records of the athlete in new
+    or old deliveries are refused from then on. The deliveries themselves have to be removed by you:
+    they are listed. Old files go as soon as the retention of their table allows: the certificate
+    says when, and erasing or maintenance removes them then. What was interrupted is finished by
+    erasing again.
+    """
+    path = Path(out)
+    _check_out(path)
+    need_pyspark()
+    from paceline.cli.execute import Options
+
+    confirm = (lambda: True) if is_confirmed else _confirmed
+    erase_athlete(Options(**places), athlete, path, confirm, click.echo)
+
+
+def erase_athlete(
+    options: Options,
+    athlete_id: int,
+    out: Path,
+    confirm: Callable[[], bool] = lambda: True,
+    tell: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Erases an athlete; returns the certificate, which is written to `out` too.
+
+    Args:
+        options: where the tables are, and the settings.
+        athlete_id: the athlete.
+        out: the file of the certificate.
+        confirm: asked once it has been told what there is; False erases nothing.
+        tell: called with each line for the user; none names the athlete.
+
+    Raises:
+        UsageError: when there is no such warehouse or athlete.
+        LockedError: when a run holds the local warehouse.
+        PacelineError: when it was not confirmed, or rows are left because others have written.
+    """
+    from paceline import erased, lineage, whereabouts
+    from paceline.cli.opening import opened, root_and_catalog
+    from paceline.run import lock
+
+    root, catalog = root_and_catalog(options)
+    with lock(root):
+        warehouse = opened(root, catalog, options.schema)
+        known = erased.read(warehouse) or erased.Erased(secrets.token_hex(32))
+        with whereabouts.found(warehouse, lineage.TABLES, athlete_id) as found:
+            _tell_found(found, known, tell)
+            if not confirm():
+                raise PacelineError(
+                    "Nothing was erased, because nobody has confirmed it: answer y, or give --yes."
+                )
+            certificate, checked = _erased(warehouse, found, known, tell)
+    _write(out, certificate)
+    _tell_done(out, checked, tell)
+    return certificate
+
+
+def _erased(
+    warehouse: Warehouse, found: Found, known: Erased, tell: Callable[[str], None]
+) -> tuple[dict[str, Any], list[Checked]]:
+    """Erases whom has been found; returns the certificate, and what it says of each table."""
+    from paceline import erased, erasure, ledger, lineage
+    from paceline.run import new_run_id
+
+    started_at = datetime.now(UTC)
+    run_id, athlete = new_run_id(started_at), known.hash(erased.ATHLETE, found.athlete_id)
+    # First, so that no delivery brings back what an interrupted attempt has removed.
+    digests = {file.digest for file in found.files}
+    erased.remember(
+        *(warehouse, known, found.athlete_id, found.activities, digests, run_id, started_at)
+    )
+    state = ledger.state(warehouse)
+    stood = erasure.standing(warehouse, lineage.TABLES, state)
+    for name in erasure.erase(warehouse, found):
+        tell(f"  {name:<48} {found.rows[name]:,} rows")
+    erased_at = erased.finished(warehouse, athlete)
+    if erased_at is None or any(found.rows.values()):
+        erased_at = datetime.now(UTC)
+        erased.finish(warehouse, athlete, run_id, erased_at)
+        entry = ledger.Entry(
+            *(run_id, erasure.JOB, ""),
+            code_version=__version__,
+            started_at=started_at,
+            finished_at=erased_at,
+        )
+        if entries := erasure.seals(warehouse, found, stood, state, entry):
+            ledger.append(warehouse, entries)
+    checked = list(erasure.check(warehouse, found, erased_at, datetime.now(UTC)))
+    certificate = {
+        "format": FORMAT,
+        "athlete": athlete,
+        "run_id": run_id,
+        "code_version": __version__,
+        "erased_at": _text(erased_at),
+        **_certificate(found, erased.files_of(warehouse, athlete), checked),
+    }
+    return certificate, checked
+
+
+def _confirmed() -> bool:
+    try:
+        return click.confirm("Erase all of this for ever?")
+    except click.Abort:
+        return False
+
+
+def _tell_found(found: Found, known: Erased, tell: Callable[[str], None]) -> None:
+    """Says what there is of the athlete.
+
+    Raises:
+        UsageError: when there is nothing, and never was.
+    """
+    from paceline import erased
+
+    rows = sum(found.rows.values())
+    if not rows and not known.has(erased.ATHLETE, found.athlete_id):
+        raise UsageError(
+            "No table holds anything of this athlete: check the id given with --athlete; files "
+            "that no run has read yet are not looked at."
+        )
+    tables = sum(count > 0 for count in found.rows.values())
+    tell(f"{rows:,} rows in {tables} tables are of this athlete")
+    if found.files:
+        tell("Deliveries with their records, which you have to remove from the landing zone:")
+    for file in found.files:
+        others = f"{file.others:,} of others: keep those" if file.others else "and no others"
+        tell(f"  {masked(file.path)}: {file.records:,} records, {others}")
+
+
+def _certificate(
+    found: Found, digests: Sequence[str], checked: Sequence[Checked]
+) -> dict[str, Any]:
+    """What is left of the athlete and where, without an id, a path or another personal value."""
+    files = {file.digest: file for file in found.files}
+    return {
+        "certified_at": _text(datetime.now(UTC)),
+        "residual_rows": sum(table.residual_rows for table in checked),
+        "vacuum_after": _text(_vacuum_after(checked)),
+        "tables": [
+            {name: _text(value) for name, value in asdict(table).items()} for table in checked
+        ],
+        "deliveries": [
+            {
+                "sha256": digest,
+                "records": files[digest].records if digest in files else None,
+                "records_of_others": files[digest].others if digest in files else None,
+            }
+            for digest in digests
+        ],
+    }
+
+
+def _vacuum_after(checked: Sequence[Checked]) -> datetime | None:
+    return max((table.vacuum_after for table in checked if table.vacuum_after), default=None)
+
+
+def _text(value: Any) -> Any:
+    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else value
+
+
+def _tell_done(out: Path, checked: Sequence[Checked], tell: Callable[[str], None]) -> None:
+    left = [table.table_name for table in checked if table.residual_rows]
+    if left:
+        raise PacelineError(
+            f"Rows of the athlete are left in {', '.join(left)}, because another run has written "
+            f"meanwhile: stop the jobs and erase again; {out} says how many."
+        )
+    tell(f"{out}: no row of the athlete is left in any table")
+    if (last := _vacuum_after(checked)) is not None:
+        tell(
+            f"Old files wait for VACUUM until {last:%Y-%m-%d %H:%M} UTC: erase again then, which "
+            "removes them and certifies it"
+        )
+
+
+def _write(out: Path, certificate: dict[str, Any]) -> None:
+    try:
+        out.write_text(f"{json.dumps(certificate, indent=2)}\n", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(out, str(error.strerror)) from error
+
+
+def _check_out(path: Path) -> None:
+    """Refuses a certificate that could not be written, before anything is erased.
+
+    Raises:
+        UsageError: when its directory is missing or closed, or it is a directory itself.
+    """
+    if path.is_dir():
+        raise _unwritable(path, "it is a directory")
+    if not path.parent.is_dir():
+        raise _unwritable(path, "its directory does not exist")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise _unwritable(path, "permission denied")
+
+
+def _unwritable(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"The certificate cannot be written to {path} ({reason}): name another file with --out, "
+        "and erase again if that had begun."
+    )
