@@ -52,7 +52,7 @@ def ask(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(opening, "root_and_catalog", lambda options: (tmp_path, ""))
     monkeypatch.setattr(opening, "opened", lambda root, catalog, schema: "the warehouse")
     # Wide enough that no cell is folded.
-    monkeypatch.setattr("paceline.cli.quarantine.PIPED_WIDTH", 300)
+    monkeypatch.setattr("paceline.cli.quarantine_screen.PIPED_WIDTH", 300)
 
     def run(*arguments):
         code = exit_code(paceline, ["quarantine", *arguments])
@@ -93,6 +93,27 @@ def test_the_list_shows_what_is_not_personal(ask, fake):
     assert "3fa9c10000000" not in told.out
     assert "resolved by" not in told.out
     assert "more:" not in told.out
+
+
+def test_json_lists_hide_what_is_personal_too(ask, fake):
+    fake("records", ([SPRINT], 3))
+    told = json.loads(ask("--json").out)
+    assert told["total"] == 3
+    (record,) = told["records"]
+    assert record["key"] == {"athlete_id": "***", "activity_id": "***"}
+    assert record["source_path"] == "strava_api/athlete_id=***/march.jsonl"
+    assert record.keys().isdisjoint({"payload", "broken_values"})
+
+
+def test_json_of_one_record_and_of_groups_holds_all_of_them(ask, fake):
+    whole = Record(**{**vars(SPRINT), "payload": "{broken", "broken_values": {"a": None}})
+    fake("find", [whole])
+    (record,) = json.loads(ask("show", "3fa9c1", "--json").out)["records"]
+    assert (record["payload"], record["broken_values"]) == ("{broken", {"a": None})
+    fake("groups", [Group(ACTIVITIES, "r", 2, SEEN, SEEN), Group(None, None, 2, SEEN, SEEN)])
+    told = json.loads(ask("group", "--json").out)
+    assert [group["records"] for group in told["groups"]] == [2]
+    assert told["total"]["table_name"] is None
 
 
 def test_a_column_of_the_key_that_is_not_classified_is_shown(ask, fake):

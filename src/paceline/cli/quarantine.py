@@ -6,36 +6,24 @@ What needs PySpark is imported inside the functions, so that the help does witho
 from __future__ import annotations
 
 import json
-import re
-import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table as Grid
 
 from paceline import quarantine
 from paceline.cli.places import DEBUG, PLACES, need_pyspark, with_options
+from paceline.cli.quarantine_screen import as_data, print_groups, print_records, shown
 from paceline.contract import Contract, load_all
 from paceline.errors import RejectedError, UsageError
-from paceline.quarantine import Group, Record, Wanted
+from paceline.quarantine import Wanted
 from paceline.run import conf_directory, lock
-from paceline.table import UNREADABLE
 
 if TYPE_CHECKING:
     from paceline.cli.execute import Options
     from paceline.warehouse import Warehouse
-
-PIPED_WIDTH = 160
-HIDDEN = "***"
-# A hostile payload could ask for gigabytes of blanks: deeper levels are not set off any more.
-MOST_INDENTED_LEVELS = 20
-
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
-_ATHLETE_FOLDER = re.compile(r"(athlete_id=)[^/]+")
 
 
 class _ListByDefault(click.Group):
@@ -48,6 +36,7 @@ class _ListByDefault(click.Group):
 
 
 _PLACE = (*PLACES, DEBUG)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _TABLE = click.option(
     "--table",
     "table_name",
@@ -85,8 +74,9 @@ def quarantine_group() -> None:
 @quarantine_group.command("list")
 @with_options(*_WANTED)
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows.")
+@_JSON
 @with_options(*_PLACE)
-def list_command(limit: int, **arguments: Any) -> None:
+def list_command(limit: int, as_json: bool, **arguments: Any) -> None:
     """List refused records, the newest first.
 
     What is personal in them is hidden: payloads, values, and ids of athletes and activities.
@@ -95,10 +85,15 @@ def list_command(limit: int, **arguments: Any) -> None:
     """
     options, wanted = _options(arguments), _wanted(arguments)
     found, total = quarantine.records(_opened(options), wanted, limit)
+    contracts = _contracts(options)
+    if as_json:
+        listed = [as_data(record, contracts.get(record.table_name)) for record in found]
+        _echo_json({"records": listed, "total": total})
+        return
     if not found:
         click.echo(f"No {'resolved' if wanted.is_resolved else 'open'} record is like that.")
         return
-    _print_records(found, _contracts(options), is_resolved=wanted.is_resolved)
+    print_records(found, contracts, is_resolved=wanted.is_resolved)
     if total > len(found):
         click.echo(
             f"{total - len(found):,} more: raise --limit, or ask for fewer with --table, --reason, "
@@ -107,8 +102,8 @@ def list_command(limit: int, **arguments: Any) -> None:
 
 
 @quarantine_group.command("group")
-@with_options(*_WANTED, *_PLACE)
-def group_command(**arguments: Any) -> None:
+@with_options(*_WANTED, _JSON, *_PLACE)
+def group_command(as_json: bool, **arguments: Any) -> None:
     """Count refused records by table and broken rule.
 
     A record that breaks two rules counts under each of them, and once in the last line.
@@ -117,16 +112,19 @@ def group_command(**arguments: Any) -> None:
     """
     options, wanted = _options(arguments), _wanted(arguments)
     *found, total = quarantine.groups(_opened(options), wanted)
+    if as_json:
+        _echo_json({"groups": [asdict(group) for group in found], "total": asdict(total)})
+        return
     if not found:
         click.echo(f"No {'resolved' if wanted.is_resolved else 'open'} record is like that.")
         return
-    _print_groups(found, total)
+    print_groups(found, total)
 
 
 @quarantine_group.command("show")
 @click.argument("reject_key")
-@with_options(_TABLE, *_PLACE)
-def show_command(reject_key: str, table_name: str | None, **arguments: Any) -> None:
+@with_options(_TABLE, _JSON, *_PLACE)
+def show_command(reject_key: str, table_name: str | None, as_json: bool, **arguments: Any) -> None:
     """Show one refused record, PERSONAL DATA included.
 
     It is shown as it was received, with the rules it breaks and where it came from.
@@ -139,7 +137,10 @@ def show_command(reject_key: str, table_name: str | None, **arguments: Any) -> N
     options = _options(arguments)
     _check_table(table_name)
     found = quarantine.find(_opened(options), reject_key, table_name)
-    click.echo("\n".join(_shown(found, _contracts(options).get(found[0].table_name))))
+    if as_json:
+        _echo_json({"records": [asdict(record) for record in found]})
+        return
+    click.echo("\n".join(shown(found, _contracts(options).get(found[0].table_name))))
 
 
 @quarantine_group.command("redrive")
@@ -230,6 +231,10 @@ def _opened(options: Options) -> Warehouse:
     return opened(*root_and_catalog(options), options.schema)
 
 
+def _echo_json(found: dict[str, Any]) -> None:
+    click.echo(json.dumps(found, default=str, indent=2))
+
+
 def _contracts(options: Options) -> dict[str, Contract]:
     return load_all(conf_directory(options.conf) / "contracts")
 
@@ -256,128 +261,3 @@ def _redrive(options: Options, table_name: str | None) -> None:
             click.echo(f"{told}; {found.added:,} refused anew" if found.added else told)
     if rejected is not None:
         raise rejected
-
-
-def _print_records(
-    found: list[Record], contracts: Mapping[str, Contract], *, is_resolved: bool
-) -> None:
-    title = f"{'Resolved' if is_resolved else 'Open'} records"
-    grid = _grid(title, "table", "reject key", "first seen (UTC)")
-    for heading in ("key", "broken rules", "source", *(["resolved by"] if is_resolved else [])):
-        grid.add_column(heading, overflow="fold")
-    for record in found:
-        cells = [
-            record.table_name,
-            record.reject_key[: quarantine.SHOWN_DIGITS],
-            _minute(record.first_seen),
-            "\n".join(_key(record, contracts.get(record.table_name))),
-            "\n".join(record.reasons),
-            _printable(_ATHLETE_FOLDER.sub(rf"\1{HIDDEN}", _source(record))),
-        ]
-        grid.add_row(*cells, *([record.resolved_by or ""] if is_resolved else []))
-    _print(grid)
-
-
-def _print_groups(found: list[Group], total: Group) -> None:
-    grid = _grid("Records by broken rule", "table", "first seen (UTC)", "last seen (UTC)")
-    grid.add_column("records", justify="right", no_wrap=True)
-    grid.add_column("broken rule", overflow="fold")
-    for group in [*found, total]:
-        if group is total:
-            grid.add_section()
-        seen = _minute(group.first_seen), _minute(group.last_seen)
-        count, rule = f"{group.records:,}", _printable(group.reason or "")
-        grid.add_row(group.table_name or "all records", *seen, count, rule)
-    _print(grid)
-
-
-def _grid(title: str, *headings: str) -> Grid:
-    """An empty table whose first columns are never folded."""
-    grid = Grid(
-        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for heading in headings:
-        grid.add_column(heading, no_wrap=True)
-    return grid
-
-
-def _print(grid: Grid) -> None:
-    # Names of files may look like markup. Where nobody looks at a terminal, lines may be long.
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
-    Console(width=width, markup=False, emoji=False, highlight=False).print(grid)
-
-
-def _shown(found: list[Record], contract: Contract | None) -> list[str]:
-    """The lines that tell everything about one record."""
-    record, *earlier = found
-    rules = {rule.name: rule.description for rule in contract.rules} if contract else {}
-    rules[UNREADABLE] = "Not even the fields of the record can be told."
-    gone = "There is no such rule in the contract any more."
-    broken = [(name, rules.get(name, gone)) for name in record.reasons]
-    values = [(name, _text(value)) for name, value in sorted(record.broken_values.items())]
-    parts = [
-        ("table", record.table_name),
-        ("reject key", record.reject_key),
-        ("key", _text(record.key)),
-        ("source", _source(record) or "none: paceline computed the row"),
-        ("refused by", f"run {record.run_id} under contract {record.contract_version}"),
-        ("first seen", f"{_minute(record.first_seen)} UTC"),
-        ("last seen", f"{_minute(record.last_seen)} UTC"),
-        ("resolved by", record.resolved_by or "nothing yet: it is open"),
-        *(
-            ("before that", f"refused {_minute(r.first_seen)} UTC, resolved by {r.resolved_by}")
-            for r in earlier
-        ),
-    ]
-    lines = [f"{name:<12} {_printable(value)}" for name, value in parts]
-    for heading, pairs in (("broken rules", broken), ("their values", values)):
-        lines += ["", heading, *(f"  {name}: {_printable(value)}" for name, value in pairs)]
-    payload = _indented(record.payload or "")
-    return [*lines, "", "payload", *(_printable(line) for line in payload.split("\n"))]
-
-
-def _indented(payload: str) -> str:
-    """JSON with a line per value, otherwise as it came; what is no JSON does not change."""
-    try:
-        json.loads(payload)
-    except (ValueError, RecursionError):
-        return payload
-    depth, lines = 0, [""]
-    for token in _JSON_TOKEN.findall(payload):
-        depth += (token in "{[") - (token in "}]")
-        blanks = "  " * min(depth, MOST_INDENTED_LEVELS)
-        if token in "}]" and lines[-1].strip():
-            lines.append(blanks)
-        elif token in "}]":
-            lines.pop()
-        lines[-1] += ": " if token == ":" else token
-        if token in "{[,":
-            lines.append(blanks)
-    return "\n".join(lines)
-
-
-def _key(record: Record, contract: Contract | None) -> list[str]:
-    """The columns of the key, without the values that the contract classifies."""
-    shown = {c.name for c in contract.columns if c.classification is None} if contract else set()
-    cells: dict[str, Any] = json.loads(record.key or "{}")
-    return [
-        f"{name} {_printable(str(value)) if name in shown else HIDDEN}"
-        for name, value in cells.items()
-    ]
-
-
-def _source(record: Record) -> str:
-    return f"{record.source_path}:{record.line_number}" if record.source_path else ""
-
-
-def _printable(text: str) -> str:
-    """The text with control characters written out: a payload may hold commands for a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _text(value: str | None) -> str:
-    return "NULL" if value is None else value
-
-
-def _minute(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""

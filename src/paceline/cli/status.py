@@ -16,7 +16,7 @@ from paceline.changes import changes
 from paceline.claim import fingerprint
 from paceline.cli.execute import ROLLING, Options, policies_in_force
 from paceline.cli.grids import console, grid
-from paceline.cli.opening import opened, root_and_catalog
+from paceline.cli.opening import looked_at
 from paceline.contract import Contract, load_all
 from paceline.deliveries import LandingZone
 from paceline.errors import PacelineError
@@ -47,7 +47,9 @@ def show(options: Options, *, as_json: bool, is_check: bool, now: datetime | Non
         PacelineError: when `is_check` and something is wrong; says what.
     """
     now = now or datetime.now(UTC)
-    warehouse = opened(*root_and_catalog(options), options.schema)
+    warehouse = looked_at(options)
+    for name in (ledger.LEDGER, ledger.QUARANTINE, ledger.DELIVERIES):
+        warehouse.register(name)
     tables = _tables(options, warehouse, now)
     problems = [f"{row['table_name']} {problem}" for row in tables for problem in row["problems"]]
     found = {
