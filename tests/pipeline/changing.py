@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from hashlib import sha256
 from typing import Any
 
+from paceline.cli import status
+from paceline.cli.execute import Options
+from paceline.cli.plan import Plan, plan
 from paceline.ledger import Entry
 from tests.oracle import Outcome
-from tests.pipeline.warehouse import changed, versions
+from tests.pipeline.warehouse import NOW, changed, versions
 from tests.pipeline.worlds import Effects, World, edited, effects, plain_run
 
 HORIZON, NEXT_DAY = date(2024, 6, 30), date(2024, 7, 1)
@@ -185,9 +189,16 @@ ATHLETES = {
 
 @dataclass
 class Story:
-    """The world before, after all changes, and one day later; with what the ledger said."""
+    """The world before, after all changes, and one day later; with what the ledger said.
+
+    Before the changes were taken in they were planned, and `status` was asked.
+    """
 
     world: World
+    planned: Plan = field(init=False)
+    strict: Plan = field(init=False)
+    status: dict[str, Any] = field(default_factory=dict)
+    digests: list[dict[str, str]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     entries: list[dict[str, Entry]] = field(default_factory=list)
     commits: list[dict[str, int]] = field(default_factory=list)
@@ -198,6 +209,26 @@ class Story:
         self.commits.append(changed(before, versions(self.world.warehouse)))
         self.outcomes.append(self.world.expected())
         self.world.check()
+
+    def look_ahead(self) -> None:
+        """Plans the next run, under two policies, and asks for the status."""
+        world = self.world
+        places = {name: str(world.root / name) for name in ("landing", "warehouse", "conf")}
+        options = Options(**places, horizon=world.horizon.isoformat())
+        self.digests.append(self._files())
+        self.planned = plan(options, spark=world.spark, now=NOW)
+        self.strict = plan(replace(options, policy="STRICT"), spark=world.spark, now=NOW)
+        self.digests.append(self._files())
+        self.status = status.found(options, NOW)
+
+    def _files(self) -> dict[str, str]:
+        """By path, the digest of each file of the tables."""
+        root = self.world.warehouse
+        return {
+            str(path.relative_to(root)): sha256(path.read_bytes()).hexdigest()
+            for path in root.glob("*/*/**/*")
+            if path.is_file()
+        }
 
     def effects(self, chapter: int) -> Effects:
         return effects(self.outcomes[chapter - 1], self.outcomes[chapter])

@@ -7,10 +7,12 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 
 import pytest
 from pyspark.sql import SparkSession
 
+from paceline import ledger
 from paceline.cli.execute import Options
 from paceline.cli.main import exit_code, paceline
 from paceline.cli.verify import verify_tables
@@ -46,6 +48,8 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
         for athlete, (_, case) in ATHLETES.items():
             for kind, lines in getattr(case, name).items():
                 world.deliver(f"{kind}/{name}-{athlete}.jsonl", *lines)
+        if name == "then":
+            story.look_ahead()
         story.go_on()
     world.horizon = NEXT_DAY
     story.go_on()
@@ -118,6 +122,69 @@ def test_verify_finds_nothing(story: Story) -> None:
     for athletes in (None, 5):
         findings = verify_tables(options, athletes, None, tell=lambda line: None)
         assert [finding.verdict for finding in findings] == ["PASS"] * 5
+
+
+def test_a_plan_has_the_numbers_of_the_run(story: Story) -> None:
+    planned = {row["table_name"]: row for row in story.planned.tables}
+    assert planned.keys() == story.entries[1].keys()
+    for name, entry in story.entries[1].items():
+        told = {key: value for key, value in planned[name].items() if key != "reason"}
+        assert told == {key: getattr(entry, key) for key in told}, name
+
+
+def test_plan_and_status_change_no_file(story: Story) -> None:
+    before, after = story.digests
+    assert before
+    assert after == before
+
+
+def test_a_plan_names_athletes_days_and_deliveries(story: Story) -> None:
+    rows = {(row.table_name, row.athlete_id): row for row in story.planned.touched}
+    for name, counts in story.effects(1).items():
+        found = [row for (table, _), row in rows.items() if table == name]
+        assert counts == (
+            sum(row.inserted for row in found),
+            sum(row.updated for row in found),
+            sum(row.deleted for row in found),
+        )
+    for (_, athlete), row in rows.items():
+        giver = 5 if athlete == 6 else athlete
+        assert {path.split("/")[1] for path in row.because_of} <= {f"then-{giver}.jsonl"} | {
+            f"then-{athlete}.jsonl"
+        }
+    # The run of 10 June was edited: its day, and 21 days to the horizon.
+    edited_run, days = rows[SILVER, 2], rows[ROLLING, 2]
+    assert (edited_run.updated, edited_run.first_day) == (1, date(2024, 6, 10))
+    assert (days.updated, days.first_day, days.last_day) == (21, date(2024, 6, 10), HORIZON)
+    assert days.because_of == ("strava_api/then-2.jsonl",)
+    assert rows[FEATURES, 12].because_of == ("athlete_settings/then-12.jsonl",)
+    assert rows[PARTS, 10].days is None
+    told = {(d.table_name, d.path): d.records for d in story.planned.deliveries}
+    assert told["bronze.strava_activities", "strava_api/then-20.jsonl"] == 3
+    refused = {(found.table_name, found.reasons) for found in story.planned.refused}
+    assert (SILVER, ("unreadable",)) in refused
+
+
+def test_a_plan_of_a_rejection_says_so_and_raises_nothing(story: Story) -> None:
+    statuses = {row["table_name"]: row["status"] for row in story.strict.tables}
+    assert statuses[SILVER] == ledger.REJECTED
+    assert statuses[FEATURES] == statuses[ROLLING] == ledger.SKIPPED
+    failed = {c["check_name"] for c in story.strict.checks if c["verdict"] == "FAIL"}
+    assert {"readable", "moving_time_positive"} <= failed
+
+
+def test_status_tells_rows_ages_and_what_waits(story: Story) -> None:
+    told = {row["table_name"]: row for row in story.status["tables"]}
+    before = story.outcomes[0].tables
+    assert {name: told[name]["rows"] for name in KEYS} == {n: len(before[n]) for n in KEYS}
+    new = {d.path for d in story.planned.deliveries if d.table_name == "bronze.athlete_settings"}
+    assert told["bronze.athlete_settings"]["pending"] == [f"{len(new)} new file"]
+    assert told[SILVER]["pending"] == []
+    # It is 1 July 2026, six o'clock: yesterday is 730 days after the horizon.
+    assert told[ROLLING]["pending"] == ["730 new days"]
+    assert told[ROLLING]["age"] == pytest.approx(730 - 0.25)
+    assert f"{ROLLING} is 729.8 days old, 1 are promised" in story.status["problems"]
+    assert [run["job"] for run in story.status["runs"]] == ["Feature_Rolling", "Feature_Activity"]
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def bills(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict
     world.deliver("strava_api/first.jsonl", *everyone)
     world.run()
     bills = {"nothing": _bill(world, world.run)}
-    world.deliver("strava_api/late.jsonl", plain_run(50_009, 500, LATE_DAY))
+    world.deliver("strava_api/late.jsonl", plain_run(15_009, 150, LATE_DAY))
     bills["one late activity"] = _bill(world, world.run)
     world.horizon += timedelta(days=1)
     bills["a new day"] = _bill(world, world.run)

@@ -37,7 +37,6 @@ pytestmark = pytest.mark.slow
 HORIZON = date(2024, 6, 30)
 # 10 km in 2,000 s are 18 km/h; a ride of 90 km/h.
 SPRINT, DOWNHILL = {"moving_time": 2000}, {"sport_type": "Ride", "distance": 75_000.0}
-LATE, MIDDLE, EARLY, ANCIENT = "2024-06-10", "2024-05-15", "2024-05-01", "1985-01-01"
 
 
 def run_of(number: int, day: str, **fields: Any) -> dict[str, Any]:
@@ -70,15 +69,14 @@ class Story:
     chapters: dict[str, Chapter] = field(default_factory=dict)
     findings: dict[str, list[str]] = field(default_factory=dict)
 
-    def go_on(self, name: str, *, is_settled: bool = True, **options: Any) -> None:
+    def go_on(self, name: str) -> None:
         said: list[str] = []
-        entries = self.world.run(tell=said.append, **options)
+        entries = self.world.run(tell=said.append)
         after = self.world.expected()
         activities = {activity for _, activity in self.world.published(SILVER)}
         self.chapters[name] = Chapter(entries, said, effects(self.before, after), activities)
-        if is_settled:
-            self.before = after
-            self.world.check()
+        self.before = after
+        self.world.check()
 
     def crash_before(self, table: str) -> None:
         """A run that dies as soon as it comes to a table."""
@@ -114,7 +112,6 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     _change_rules(story)
     _lose_a_change_feed(story)
     _tamper(story)
-    _windows(story)
     return story
 
 
@@ -150,15 +147,6 @@ def _tamper(story: Story) -> None:
     shutil.rmtree(world.warehouse.joinpath(*PARTS.split(".")))
     story.world.sql("RESTORE {} TO VERSION AS OF 0", SETTINGS)
     story.go_on("tampered")
-
-
-def _windows(story: Story) -> None:
-    days = {20: LATE, 21: EARLY, 22: ANCIENT}
-    story.world.deliver("strava_api/late.jsonl", *(run_of(n, day) for n, day in days.items()))
-    story.go_on("late window", is_settled=False, start=MIDDLE)
-    story.go_on("early window", is_settled=False, start="2000-01-01", end=MIDDLE)
-    story.go_on("catch-up")
-    story.verify("quiet")
 
 
 def lines_of(story: Story, verified: str, table: str) -> list[str]:
@@ -247,15 +235,4 @@ def test_the_verdict_is_in_the_ledger(story: Story) -> None:
     verdicts = [row["verdict"] for row in rows.select("verdict").collect()]
     assert sorted(verdicts[:5]) == ["ERROR"] * 4 + ["PASS"]
     assert sorted(verdicts[5:10]) == ["ERROR"] * 2 + ["PASS"] * 3
-    assert sorted(verdicts[10:15]) == ["FAIL"] * 3 + ["PASS"] * 2
-    assert verdicts[15:] == ["PASS"] * 5
-
-
-def test_windows_in_any_order_are_as_good_as_one_catch_up(story: Story) -> None:
-    late, early, then = (
-        story.chapters[name].activities for name in ("late window", "early window", "catch-up")
-    )
-    assert (120 in late, 121 in late, 122 in late) == (True, False, False)
-    assert early - late == {121}
-    assert then - early == {122}
-    assert told(story.chapters["catch-up"].entries)[SILVER] == (1, 0, 0)
+    assert sorted(verdicts[10:]) == ["FAIL"] * 3 + ["PASS"] * 2

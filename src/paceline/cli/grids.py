@@ -14,7 +14,9 @@ _PIPED_WIDTH = 120
 def console() -> Console:
     """Where tables are printed: as wide as the terminal, and without colours when piped."""
     # Where nobody looks at a terminal, the lines may be as long as they are.
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    # Names of files may look like markup.
+    return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def grid(title: str) -> Grid:

@@ -33,38 +33,45 @@ _HEALTHY = (ledger.PUBLISHED, ledger.UNCHANGED)
 Facts = dict[str, Any]
 
 
-def show(options: Options, *, as_json: bool, is_check: bool, now: datetime | None = None) -> None:
+def show(options: Options, *, as_json: bool, is_check: bool) -> None:
     """Prints the state of the tables.
 
     Args:
         options: where tables, deliveries and settings are.
         as_json: whether to print JSON.
         is_check: whether what a person should look at is an error.
-        now: the time of the question; None reads the clock.
 
     Raises:
         UsageError: when there is no warehouse.
         PacelineError: when `is_check` and something is wrong; says what.
     """
-    now = now or datetime.now(UTC)
+    told = found(options, datetime.now(UTC))
+    if as_json:
+        print(json.dumps(told, default=str, indent=2))
+    else:
+        _print(told)
+    if is_check and told["problems"]:
+        raise PacelineError(f"Not all is well: {'; '.join(told['problems'])}.")
+
+
+def found(options: Options, now: datetime) -> Facts:
+    """What there is to say at a time: tables, runs, quarantine, rolling rows, and problems.
+
+    Raises:
+        UsageError: when there is no warehouse.
+    """
     warehouse = looked_at(options)
     for name in (ledger.LEDGER, ledger.QUARANTINE, ledger.DELIVERIES):
         warehouse.register(name)
     tables = _tables(options, warehouse, now)
     problems = [f"{row['table_name']} {problem}" for row in tables for problem in row["problems"]]
-    found = {
+    return {
         "tables": tables,
         "runs": _runs(warehouse),
         "quarantine": _quarantine(warehouse),
         "rolling": _last_days(warehouse),
         "problems": problems,
     }
-    if as_json:
-        print(json.dumps(found, default=str, indent=2))
-    else:
-        _print(found)
-    if is_check and problems:
-        raise PacelineError(f"Not all is well: {'; '.join(problems)}.")
 
 
 def _tables(options: Options, warehouse: Warehouse, now: datetime) -> list[Facts]:
@@ -80,7 +87,7 @@ def _tables(options: Options, warehouse: Warehouse, now: datetime) -> list[Facts
         horizon_before=stored,
     )
     last = _last_runs(warehouse)
-    found = []
+    rows = []
     for table in (table for table in lineage.TABLES if table.name in last):
         facts = last[table.name]
         is_there = warehouse.exists(table.name)
@@ -96,8 +103,8 @@ def _tables(options: Options, warehouse: Warehouse, now: datetime) -> list[Facts
             else []
         )
         facts["problems"] = _problems(facts, is_there=is_there)
-        found.append(facts)
-    return found
+        rows.append(facts)
+    return rows
 
 
 def _freshness(contract: Contract, sealed: Sealed | None, now: datetime) -> Facts:
@@ -234,7 +241,7 @@ def _last_days(warehouse: Warehouse, athletes: int = 2, days: int = 3) -> list[F
     return [row.asDict() for row in rows]
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: Facts) -> None:
     screen = console()
     _print_tables(screen, found["tables"])
     _print_runs(screen, found["runs"])

@@ -75,7 +75,9 @@ def verify_tables(
     else:
         tell(f"{JOB} {run_id}: {scope or 'all rows'}")
         for finding in findings:
-            tell("\n".join((_told(finding), *map(_shown, finding.first))))
+            tell(_told(finding))
+            for difference in finding.first:
+                tell(_shown(difference))
     _raise(findings)
     return findings
 

@@ -1,0 +1,124 @@
+"""What `paceline plan` and `paceline status` say, without a run."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from paceline.cli import status
+from paceline.cli.execute import Options
+from paceline.cli.main import exit_code, paceline
+from paceline.cli.plan import Plan, plan, show
+from paceline.errors import UsageError
+from paceline.rehearsal import Delivered, Refused, Touched
+
+SILVER = "silver.strava_activities"
+COUNTS = {
+    **{"rows_inserted": 1, "rows_updated": 2, "rows_deleted": 0, "rows_quarantined": 7},
+    **{"touched_athletes": 1200, "touched_days": None},
+}
+PLAN = Plan(
+    tables=(
+        {"table_name": SILVER, "status": "PUBLISHED", "verdict": "WARN", "reason": "why"} | COUNTS,
+    ),
+    deliveries=(Delivered("bronze.strava_activities", "strava_api/[b]late.jsonl", 1234),),
+    touched=tuple(
+        Touched(SILVER, athlete, 1, 2, 0, date(2024, 6, 3), date(2024, 6, 30), 28, paths)
+        for athlete, paths in (
+            (7, ("a", "b", "c", "d")),
+            (8, ()),
+            (9, ()),
+            (10, ()),
+            (11, ()),
+            (12, ()),
+        )
+    ),
+    refused=(Refused(SILVER, ("moving_time_positive",), 7, "strava_api/late.jsonl:2"),),
+    checks=(
+        {
+            **{"table_name": SILVER, "check_name": "moving_time_positive"},
+            **{"observed": 7.0, "threshold": 0.0, "verdict": "WARN"},
+        },
+    ),
+)
+HEALTHY = {"last_status": "PUBLISHED", "verified": "PASS", "age": 0.5, "max_age": 1.0, "unit": "d"}
+
+
+def test_the_screen_shows_what_the_plan_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    show(PLAN, as_json=False)
+    said = " ".join(capsys.readouterr().out.split())
+    for text in (
+        f"{SILVER} PUBLISHED WARN 1 2 0 7 1,200 why",
+        "bronze.strava_activities 1,234 strava_api/[b]late.jsonl",
+        f"{SILVER} 7 1 2 0 28 2024-06-03 2024-06-30 a, b and 2 more",
+        f"{SILVER} 11 ",
+        f"{SILVER} and 1,195 more",
+        f"{SILVER} 7 moving_time_positive strava_api/late.jsonl:2",
+        f"{SILVER} moving_time_positive WARN 7 0",
+        "Nothing was changed.",
+    ):
+        assert text in said
+    assert f"{SILVER} 12 " not in said
+
+
+def test_json_holds_all_of_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    show(PLAN, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert [row["athlete_id"] for row in told["touched"]] == [7, 8, 9, 10, 11, 12]
+    assert told["touched"][0]["because_of"] == ["a", "b", "c", "d"]
+    assert told["tables"][0]["touched_athletes"] == 1200
+
+
+def test_a_catalog_has_no_plan() -> None:
+    with pytest.raises(UsageError, match="which a catalog does not allow"):
+        plan(Options(catalog="main"))
+
+
+@pytest.mark.parametrize(
+    ("facts", "problem"),
+    [
+        ({}, None),
+        ({"age": None, "max_age": None, "unit": None}, None),
+        ({"age": 1.5}, "is 1.5 days old, 1 are promised"),
+        ({"age": 30.0, "max_age": 24.0, "unit": "h"}, "is 30.0 hours old, 24 are promised"),
+        ({"last_status": "REJECTED"}, "was REJECTED by its last run"),
+        ({"last_status": "UNCHANGED"}, None),
+        ({"verified": "FAIL"}, "differs from its rebuild"),
+        ({"verified": None}, None),
+    ],
+)
+def test_what_a_person_should_look_at(facts: dict[str, Any], problem: str | None) -> None:
+    found = status._problems(HEALTHY | facts, is_there=True)
+    assert found == ([] if problem is None else [problem])
+
+
+def test_a_table_that_has_gone_is_a_problem() -> None:
+    assert status._problems(HEALTHY, is_there=False) == ["is gone"]
+
+
+def test_only_a_check_fails_when_not_all_is_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {
+        "tables": [],
+        "runs": [],
+        "quarantine": [],
+        "rolling": [],
+        "problems": [f"{SILVER} is gone"],
+    }
+    monkeypatch.setattr(status, "found", lambda options, now: told)
+    assert exit_code(paceline, ["status"]) == 0
+    assert f"! {SILVER} is gone" in capsys.readouterr().out
+    assert exit_code(paceline, ["status", "--check", "--json"]) == 1
+    assert f"Not all is well: {SILVER} is gone." in capsys.readouterr().err
+
+
+def test_completion_scripts_name_the_command() -> None:
+    for shell in ("bash", "zsh", "fish"):
+        said = CliRunner().invoke(paceline, ["completion", shell])
+        assert said.exit_code == 0
+        assert "_PACELINE_COMPLETE" in said.output
