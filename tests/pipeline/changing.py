@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 from typing import Any
@@ -196,7 +196,6 @@ class Story:
 
     world: World
     planned: Plan = field(init=False)
-    strict: Plan = field(init=False)
     status: dict[str, Any] = field(default_factory=dict)
     digests: list[dict[str, str]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -211,13 +210,12 @@ class Story:
         self.world.check()
 
     def look_ahead(self) -> None:
-        """Plans the next run, under two policies, and asks for the status."""
+        """Plans the next run, and asks for the status."""
         world = self.world
         places = {name: str(world.root / name) for name in ("landing", "warehouse", "conf")}
         options = Options(**places, horizon=world.horizon.isoformat())
         self.digests.append(self._files())
         self.planned = plan(options, spark=world.spark, now=NOW)
-        self.strict = plan(replace(options, policy="STRICT"), spark=world.spark, now=NOW)
         self.digests.append(self._files())
         self.status = status.found(options, NOW)
 

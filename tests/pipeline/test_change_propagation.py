@@ -12,7 +12,6 @@ from datetime import date
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import ledger
 from paceline.cli.execute import Options
 from paceline.cli.main import exit_code, paceline
 from paceline.cli.verify import verify_tables
@@ -163,14 +162,6 @@ def test_a_plan_names_athletes_days_and_deliveries(story: Story) -> None:
     assert told["bronze.strava_activities", "strava_api/then-20.jsonl"] == 3
     refused = {(found.table_name, found.reasons) for found in story.planned.refused}
     assert (SILVER, ("unreadable",)) in refused
-
-
-def test_a_plan_of_a_rejection_says_so_and_raises_nothing(story: Story) -> None:
-    statuses = {row["table_name"]: row["status"] for row in story.strict.tables}
-    assert statuses[SILVER] == ledger.REJECTED
-    assert statuses[FEATURES] == statuses[ROLLING] == ledger.SKIPPED
-    failed = {c["check_name"] for c in story.strict.checks if c["verdict"] == "FAIL"}
-    assert {"readable", "moving_time_positive"} <= failed
 
 
 def test_status_tells_rows_ages_and_what_waits(story: Story) -> None:

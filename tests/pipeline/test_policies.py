@@ -19,6 +19,8 @@ from pyspark.sql import SparkSession
 
 from paceline import ledger, lineage
 from paceline.audited import last_batches
+from paceline.cli.execute import Options
+from paceline.cli.plan import Plan, plan
 from paceline.constraints import PROPERTY
 from paceline.docs.audits import write
 from paceline.errors import RejectedError, UsageError
@@ -59,6 +61,7 @@ class Chapter:
     refused: set[tuple[int, str]] = field(default_factory=set)
     constraints: set[str] = field(default_factory=set)
     audits: list[Any] = field(default_factory=list)
+    plan: Plan | None = None
 
     @property
     def run_id(self) -> str:
@@ -72,13 +75,21 @@ class House:
     def __init__(self, spark: SparkSession, root: Path) -> None:
         self.spark, self.root, self.runs, self.files = spark, root, 0, 0
 
-    def run(self, *records: dict[str, Any], **options: Any) -> Chapter:
+    def deliver(self, *records: dict[str, Any]) -> None:
         for record in records:
             self.files += 1
             name = f"{self.files:02}_2026-06-01T06-{self.files:02}-00.jsonl"
             path = self.root / "landing" / "athlete_settings" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+    def plan(self, *records: dict[str, Any], policy: str) -> Plan:
+        self.deliver(*records)
+        places = {name: str(self.root / name) for name in ("landing", "warehouse")}
+        return plan(Options(**places, policy=policy), spark=self.spark, now=NOW)
+
+    def run(self, *records: dict[str, Any], **options: Any) -> Chapter:
+        self.deliver(*records)
         self.runs += 1
         told = Chapter()
         places = self.root / "landing", self.root / "warehouse"
@@ -128,7 +139,8 @@ def told(
     told["always, parts"] = parts.run(THIRD_BROKEN, policy="ALWAYS")
 
     told["back, whole"] = whole.run()
-    told["strict, whole"] = whole.run(LATER, policy="STRICT")
+    told["planned"] = Chapter(plan=whole.plan(LATER, policy="STRICT"))
+    told["strict, whole"] = whole.run(policy="STRICT")
     told["strict, parts"] = parts.run(policy="STRICT")
     told["strict, blocked"] = parts.run(LATER, policy="STRICT")
     audits = last_batches(Warehouse(quick_spark, parts.root / "warehouse"), CONTRACTS)
@@ -195,6 +207,18 @@ def test_under_strict_a_bad_record_blocks_what_comes_after_it(told):
         assert f"{silver.NAME} was rejected by its audit under STRICT" in str(told[name].error)
         assert f"{REFUSED} was broken by 2 rows, allowed are 0" in str(told[name].error)
         assert 5 not in told[name].rows
+
+
+def test_a_plan_tells_the_rejection_and_raises_nothing(told):
+    planned = told["planned"].plan
+    statuses = {row["table_name"]: row["status"] for row in planned.tables}
+    assert (statuses[bronze.NAME], statuses[silver.NAME]) == ("PUBLISHED", ledger.REJECTED)
+    failed = {
+        check["check_name"]: check["observed"]
+        for check in planned.checks
+        if check["verdict"] == "FAIL" and check["table_name"] == silver.NAME
+    }
+    assert failed == {REFUSED: 2}
 
 
 def test_only_a_rejected_run_can_be_accepted(told):

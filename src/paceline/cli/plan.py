@@ -108,17 +108,16 @@ def _rehearsed(
     )
     by_name = {entry.table_name: entry for entry in entries}
     warehouse = opened(root, "")
-    for table in lineage.TABLES:
+    tables = [table for made in lineage.JOBS.values() for table in made if table.name in by_name]
+    for table in tables:
         warehouse.register(table.name)
         warehouse.register(staging_name(table.name))
-    tables = [
-        _told(by_name[table.name], rehearsal.reason(table, by_name, before))
-        for table in lineage.TABLES
-    ]
     return Plan(
-        tables=tuple(tables),
+        tables=tuple(
+            _told(by_name[table.name], rehearsal.reason(table, by_name, before)) for table in tables
+        ),
         deliveries=tuple(rehearsal.delivered(warehouse, entries)),
-        touched=tuple(rehearsal.touched(warehouse, lineage.TABLES, by_name, before, MOST_ATHLETES)),
+        touched=tuple(rehearsal.touched(warehouse, tables, by_name, before, MOST_ATHLETES)),
         refused=tuple(rehearsal.refused(warehouse, entries)),
         checks=tuple(rehearsal.failed_checks(warehouse, entries)),
     )
