@@ -22,6 +22,7 @@ from paceline.deliveries import LandingZone
 from paceline.errors import PacelineError
 from paceline.ledger import Sealed
 from paceline.run import Settings, conf_directory, horizon, load_settings
+from paceline.sources.files import masked
 from paceline.sources.limits import Limits
 from paceline.table import Context, Table
 from paceline.warehouse import Warehouse
@@ -252,7 +253,10 @@ def _print(found: Facts) -> None:
     refused.add_column("for example", overflow="fold")
     for row in found["quarantine"]:
         refused.add_row(
-            row["table_name"], f"{row['records']:,}", row["reasons"], row["example"] or ""
+            row["table_name"],
+            f"{row['records']:,}",
+            row["reasons"],
+            masked(row["example"] or ""),
         )
     screen.print(refused)
     if found["rolling"]:
