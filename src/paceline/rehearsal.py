@@ -186,15 +186,15 @@ def _causes(
 
 
 def _news(warehouse: Warehouse, name: str, reader: Sealed | None) -> DataFrame:
-    """The rows of a table that its reader had not followed."""
-    rows = warehouse.table(name)
-    if reader is None:
+    """The rows of a table that its reader had not followed: all of them, if it follows none."""
+    rows, followed = warehouse.table(name), reader.cursor.get(name) if reader else None
+    if followed is None:
         return rows
-    newest, followed = warehouse.position(name).version, reader.cursor[name].version
-    if newest == followed:
+    if warehouse.position(name).version == followed.version:
         return rows.limit(0)
     feed = warehouse.spark.read.option("readChangeFeed", "true")
-    return feed.option("startingVersion", followed + 1).table(warehouse.identifier(name))
+    since = feed.option("startingVersion", followed.version + 1)
+    return since.table(warehouse.identifier(name)).where("_change_type = 'insert'")
 
 
 def _per_athlete(

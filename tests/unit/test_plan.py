@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from paceline import rehearsal
 from paceline.cli import status
 from paceline.cli.execute import Options
 from paceline.cli.main import exit_code, paceline
 from paceline.cli.plan import Plan, plan, show
 from paceline.errors import UsageError
+from paceline.ledger import Sealed
 from paceline.rehearsal import Delivered, Refused, Touched
 
 SILVER = "silver.strava_activities"
@@ -71,6 +74,13 @@ def test_json_holds_all_of_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["athlete_id"] for row in told["touched"]] == [7, 8, 9, 10, 11, 12]
     assert told["touched"][0]["because_of"] == ["a", "b", "c", "d"]
     assert told["tables"][0]["touched_athletes"] == 1200
+
+
+def test_a_reader_that_windows_have_kept_from_following_has_everything_before_it() -> None:
+    warehouse: Any = SimpleNamespace(table=lambda name: f"all of {name}")
+    sealed = Sealed({}, {}, target_id="a", target_version=1, fingerprint=None, horizon=None)
+    for reader in (None, sealed):
+        assert rehearsal._news(warehouse, "bronze.a", reader) == "all of bronze.a"
 
 
 def test_a_catalog_has_no_plan() -> None:
