@@ -6,7 +6,6 @@ What needs PySpark is imported inside the functions, so that the help does witho
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -17,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from paceline import __version__
-from paceline.cli.places import DEBUG, PLACES, need_pyspark, with_options
+from paceline.cli.places import (
+    DEBUG,
+    PLACES,
+    check_out,
+    need_pyspark,
+    unwritable,
+    with_options,
+)
 from paceline.errors import PacelineError, UsageError
 from paceline.sources.files import masked
 
@@ -63,7 +69,7 @@ def erase_command(athlete: int, out: str, is_confirmed: bool, debug: bool, **pla
     erasing again.
     """
     path = Path(out)
-    _check_out(path)
+    check_out(path, "certificate")
     need_pyspark()
     from paceline.cli.execute import Options
 
@@ -234,25 +240,4 @@ def _write(out: Path, certificate: dict[str, Any]) -> None:
     try:
         out.write_text(f"{json.dumps(certificate, indent=2)}\n", encoding="utf-8")
     except OSError as error:
-        raise _unwritable(out, str(error.strerror)) from error
-
-
-def _check_out(path: Path) -> None:
-    """Refuses a certificate that could not be written, before anything is erased.
-
-    Raises:
-        UsageError: when its directory is missing or closed, or it is a directory itself.
-    """
-    if path.is_dir():
-        raise _unwritable(path, "it is a directory")
-    if not path.parent.is_dir():
-        raise _unwritable(path, "its directory does not exist")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise _unwritable(path, "permission denied")
-
-
-def _unwritable(path: Path, reason: str) -> UsageError:
-    return UsageError(
-        f"The certificate cannot be written to {path} ({reason}): name another file with --out, "
-        "and erase again if that had begun."
-    )
+        raise unwritable(out, "certificate", str(error.strerror)) from error

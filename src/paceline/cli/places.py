@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import reduce
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import click
@@ -55,3 +57,25 @@ def need_pyspark() -> None:
             "PySpark is not installed here: run `make setup` and activate .venv, or install "
             "paceline[spark]."
         )
+
+
+def check_out(path: Path, what: str) -> None:
+    """Refuses a file that could not be written, before anything is done for it.
+
+    Raises:
+        UsageError: when its directory is missing or closed, or it is a directory itself.
+    """
+    if path.is_dir():
+        raise unwritable(path, what, "it is a directory")
+    if not path.parent.is_dir():
+        raise unwritable(path, what, "its directory does not exist")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise unwritable(path, what, "permission denied")
+
+
+def unwritable(path: Path, what: str, reason: str) -> UsageError:
+    """What to raise for a file that cannot be written; `what` it would hold."""
+    return UsageError(
+        f"The {what} cannot be written to {path} ({reason}): name another file with --out, and "
+        "give the command again."
+    )

@@ -5,13 +5,19 @@ What needs PySpark is imported inside the functions, so that the help does witho
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from paceline.cli.places import DEBUG, PLACES, need_pyspark, with_options
+from paceline.cli.places import (
+    DEBUG,
+    PLACES,
+    check_out,
+    need_pyspark,
+    unwritable,
+    with_options,
+)
 from paceline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +68,7 @@ def report_command(
             "A report is about one thing: give either --athlete with an id, or --pipeline."
         )
     path = Path(out)
-    _check(path)
+    check_out(path, "report")
     need_pyspark()
     from paceline.cli.execute import Options
 
@@ -71,7 +77,7 @@ def report_command(
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise _unwritable(path, str(error.strerror)) from error
+        raise unwritable(path, "report", str(error.strerror)) from error
     about = "the pipeline" if athlete is None else "an athlete; it holds personal data"
     click.echo(f"{path}: a report about {about}")
 
@@ -94,23 +100,3 @@ def _pipeline(options: Options, weeks: int) -> str:
 
     order = [table.name for table in lineage.TABLES]
     return pipeline_page.render(reading.read_pipeline(looked_at(options), order, weeks))
-
-
-def _check(path: Path) -> None:
-    """Refuses a page that could not be written, before a session is started for it.
-
-    Raises:
-        UsageError: when its directory is missing or closed, or it is a directory itself.
-    """
-    if path.is_dir():
-        raise _unwritable(path, "it is a directory")
-    if not path.parent.is_dir():
-        raise _unwritable(path, "its directory does not exist")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise _unwritable(path, "permission denied")
-
-
-def _unwritable(path: Path, reason: str) -> UsageError:
-    return UsageError(
-        f"The report cannot be written to {path} ({reason}): name another file with --out."
-    )
