@@ -158,7 +158,7 @@ class Histories(RuleBasedStateMachine):
 
 def test_random_histories(quick_spark: SparkSession, tmp_path: Path) -> None:
     numbers = count()
-    budget: dict[str, Any] = {"max_examples": 1, "stateful_step_count": 7, "derandomize": True}
+    budget: dict[str, Any] = {"max_examples": 1, "stateful_step_count": 6, "derandomize": True}
     if is_deep:
         budget = {"max_examples": 100, "stateful_step_count": 20}
     run_state_machine_as_test(
