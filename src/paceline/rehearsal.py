@@ -84,7 +84,8 @@ def copy(root: Path, into: Path) -> None:
                 continue
             made.parent.mkdir(parents=True, exist_ok=True)
             if _LOG in made.parts:
-                shutil.copyfile(path, made)
+                # With its time, by which Delta puts commits in order.
+                shutil.copy2(path, made)
             else:
                 made.symlink_to(path)
 

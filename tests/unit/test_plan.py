@@ -55,7 +55,7 @@ def test_the_screen_shows_what_the_plan_holds(capsys: pytest.CaptureFixture[str]
     show(PLAN, as_json=False)
     said = " ".join(capsys.readouterr().out.split())
     for text in (
-        f"{SILVER} PUBLISHED WARN 1 2 0 7 1,200 why",
+        f"{SILVER} PUBLISHED WARN 1 2 0 7 1,200 {SILVER}: why",
         "bronze.strava_activities 1,234 strava_api/[b]late.jsonl",
         f"{SILVER} 7 1 2 0 28 2024-06-03 2024-06-30 a, b and 2 more",
         f"{SILVER} 11 ",

@@ -161,8 +161,7 @@ def _print_tables(screen: Console, tables: Sequence[dict[str, Any]]) -> None:
     for heading in ("table", "status", "verdict"):
         shown.add_column(heading, no_wrap=True)
     for heading in ("insert", "update", "delete", "refuse", "athletes", "days"):
-        shown.add_column(heading, justify="right")
-    shown.add_column("why", overflow="fold")
+        shown.add_column(heading, justify="right", no_wrap=True)
     counts = (
         *("rows_inserted", "rows_updated", "rows_deleted", "rows_quarantined"),
         *("touched_athletes", "touched_days"),
@@ -171,9 +170,12 @@ def _print_tables(screen: Console, tables: Sequence[dict[str, Any]]) -> None:
         shown.add_row(
             *(row["table_name"], row["status"], row["verdict"] or ""),
             *("" if row[name] is None else f"{row[name]:,}" for name in counts),
-            row["reason"] or "",
         )
     screen.print(shown)
+    for row in tables:
+        if row["reason"]:
+            screen.print(f" {row['table_name']}: {row['reason']}", soft_wrap=True)
+    screen.print()
 
 
 def _print_deliveries(screen: Console, deliveries: Sequence[Delivered]) -> None:
@@ -189,7 +191,7 @@ def _print_deliveries(screen: Console, deliveries: Sequence[Delivered]) -> None:
 def _print_touched(screen: Console, planned: Plan) -> None:
     shown = grid("Who would be touched")
     shown.add_column("table", no_wrap=True)
-    for heading in ("athlete", "insert", "update", "delete", "days"):
+    for heading in ("athlete", "+", "~", "-", "days"):
         shown.add_column(heading, justify="right")
     shown.add_column("from, to", no_wrap=True)
     shown.add_column("because of", overflow="fold")
