@@ -92,11 +92,7 @@ def _run(
 ) -> dict[str, int]:
     morning = datetime.combine(HORIZON + timedelta(days=1 + days_later), time(6), UTC)
     spark = SparkSession.getActiveSession()
-    return _rows(execute(jobs, options, tell=_say_nothing, spark=spark, now=morning, **forced))
-
-
-def _say_nothing(line: str) -> None:
-    pass
+    return _rows(execute(jobs, options, spark=spark, now=morning, **forced))
 
 
 def _rows(entries: Sequence[Entry]) -> dict[str, int]:

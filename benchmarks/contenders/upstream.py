@@ -96,7 +96,7 @@ def feature_activity(landing: str, warehouse: str) -> dict[str, int]:
     """Feature_Activity catches up; returns rows inserted, updated, deleted and compared."""
     morning = datetime.combine(HORIZON + timedelta(days=1), time(6), UTC)
     options = Options(landing=landing, warehouse=warehouse)
-    entries = execute((FEATURE_ACTIVITY,), options, tell=lambda line: None, now=morning)
+    entries = execute((FEATURE_ACTIVITY,), options, now=morning)
     counted = ("inserted", "updated", "deleted", "compared")
     return {what: sum(getattr(entry, f"rows_{what}") for entry in entries) for what in counted}
 

@@ -18,7 +18,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from urllib.parse import urlsplit
 
+from paceline.errors import in_short
 from paceline.ledger import FAILED, REJECTED, SEALED, SKIPPED, VERIFIED, Entry
+from paceline.sources.files import masked, without_path_numbers
 
 _WORST_STATUSES = (FAILED, REJECTED, SKIPPED)
 _WORST_VERDICTS = ("ERROR", "FAIL", "WARN", "PASS")
@@ -31,22 +33,27 @@ _BAD_ADDRESS = (
 )
 
 
-def text_of(entries: Sequence[Entry], job: str) -> str | None:
+def text_of(entries: Sequence[Entry], job: str, failure: Exception | None = None) -> str | None:
     """What people should know about a run; None when all is published or unchanged, and passed.
 
     The first line has the job, its worst status and verdict, and the run. Then comes a line for
-    each table that was rejected, failed or skipped, or is wrong, with its message in the ledger,
-    and one line for all tables with warnings.
+    each table that was rejected, failed or skipped, or is wrong, with its message in the ledger, or
+    one that says why the run failed apart from its tables; and one for all tables with warnings.
 
     Args:
         entries: the rows of the ledger to tell about.
         job: the name of what ran; it only labels the text.
+        failure: what has ended the run, if it did not end by itself.
     """
     troubled = [entry for entry in entries if _is_troubled(entry)]
     warned = [e for e in entries if e.verdict == "WARN" and not _is_troubled(e)]
-    if not troubled and not warned:
+    if failure is not None and not troubled:
+        # It came before the first table, or after the last one.
+        lines = [f"paceline {job} FAILED", f"- {without_path_numbers(_cut(in_short(failure)))}"]
+    elif troubled or warned:
+        lines = [_headline(troubled or warned, job), *(_line(entry) for entry in troubled)]
+    else:
         return None
-    lines = [_headline(troubled or warned, job), *(_line(entry) for entry in troubled)]
     if warned:
         tables = "1 table was" if len(warned) == 1 else f"{len(warned)} tables were"
         lines.append(f"{tables} published with warnings.")
@@ -107,10 +114,13 @@ def _headline(entries: Sequence[Entry], job: str) -> str:
 
 def _line(entry: Entry) -> str:
     line = f"- {entry.table_name} {entry.status}"
-    message = " ".join((entry.message or "").split())
-    if len(message) > _MAX_MESSAGE:
-        message = f"{message[:_MAX_MESSAGE]} ..."
+    message = masked(_cut(entry.message or ""))
     return f"{line}: {message}" if message else line
+
+
+def _cut(message: str) -> str:
+    message = " ".join(message.split())
+    return f"{message[:_MAX_MESSAGE]} ..." if len(message) > _MAX_MESSAGE else message
 
 
 def _connection(url: str, timeout_s: float) -> tuple[HTTPConnection, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,6 +13,13 @@ from paceline.warehouse import Position, Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+# What says that a feed is gone: a file that is not there, or a refusal by Delta, whose log may have
+# been cut or whose feed switched off. Platforms have no common name for the former.
+_LOST = re.compile(
+    r"\bDELTA_[A-Z_]+\b|FILE_NOT_EXIST|FILE_NOT_FOUND|FileNotFound|NoSuchFile|NoSuchKey|BlobNotFound"
+    r"|[Ff]ile .*does not exist|No such file"
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ def feeds(found: Changes, warehouse: Warehouse) -> dict[str, DataFrame]:
 
 
 def lost_feed(found: Changes, warehouse: Warehouse) -> str | None:
-    """The first input whose change feed cannot be read any more; None when all can be.
+    """The first input whose change feed is lost for good; None when there is none.
 
     Its files may have been vacuumed, which only reading them shows.
     """
@@ -110,6 +118,15 @@ def lost_feed(found: Changes, warehouse: Warehouse) -> str | None:
             only = replace(found, since={name: version})
             for feed in feeds(only, warehouse).values():
                 feed.write.format("noop").mode("overwrite").save()
-        except Exception:
-            return name
+        except Exception as error:
+            if is_lost(error):
+                return name
     return None
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether reading a change feed could only have failed so because the feed is gone.
+
+    Too little memory, a lost connection or a missing permission say nothing about the feed.
+    """
+    return _LOST.search(f"{type(error).__name__}: {error}") is not None

@@ -40,7 +40,6 @@ class Run:
         started_at: the only reading of the clock that content may depend on.
         code_version, git_commit, target, job_run_id: provenance.
         hook: called around each step.
-        tell: called with a line for the user.
         outcomes: by table, its row of the ledger, also of jobs that ran before in this process.
         verdicts: by table, what its audit has found, as kept in ops.verdicts.
         idle: rows of the ledger that are still to be written.
@@ -60,7 +59,6 @@ class Run:
     target: str | None = None
     job_run_id: str | None = None
     hook: Hook = no_hook
-    tell: Callable[[str], None] = print
     outcomes: dict[str, Entry] = field(default_factory=dict)
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     idle: list[Entry] = field(default_factory=list)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from paceline import erased, landing
 from paceline.landing import Delivery
 from paceline.ledger import DELIVERIES, DELIVERIES_DDL, append_rows
-from paceline.sources.files import masked
+from paceline.sources.files import shown
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.warehouse import Warehouse
 
@@ -75,12 +75,12 @@ class LandingZone:
     def refusals(self) -> list[str]:
         """A sentence for each file that holds records of erased athletes; these are not read."""
         told = [
-            f"{masked(path)} holds records of erased athletes ({count}), which were left out: "
+            f"{shown(path)} holds records of erased athletes ({count}), which were left out: "
             "remove them from the file"
             for path, count in sorted(self._refused.items())
         ]
         return told + [
-            f"{masked(path)} lies in the folder of an erased athlete and is skipped: remove it"
+            f"{shown(path)} lies in the folder of an erased athlete and is skipped: remove it"
             for path in self._closed
         ]
 

@@ -5,12 +5,15 @@ Neither changes a row, and a catalog that refuses them keeps no run from publish
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 
 from paceline.contract import Contract
 from paceline.warehouse import Warehouse, identifier_of, literal
 
 # Which contract the comments of a table come from, so that they are looked at only when it changes.
+_log = logging.getLogger(__name__)
+
 CONTRACT_PROPERTY = "paceline.contract"
 # Of catalogs other than Unity Catalog, which have no such statement.
 _UNKNOWN_STATEMENT = "PARSE_SYNTAX_ERROR"
@@ -21,10 +24,10 @@ def stated_contract(contract: Contract) -> str:
     return f"{contract.name}@{contract.version}"
 
 
-def describe(warehouse: Warehouse, contract: Contract, tell: Callable[[str], None] = print) -> bool:
+def describe(warehouse: Warehouse, contract: Contract) -> bool:
     """Brings the comments and tags of a table up to its contract; returns whether it took a commit.
 
-    What the catalog refuses is told as a warning.
+    What the catalog refuses is a warning.
     """
     name = warehouse.identifier(contract.name)
     (detail,) = warehouse.spark.sql(f"DESCRIBE DETAIL {name}").collect()
@@ -35,16 +38,16 @@ def describe(warehouse: Warehouse, contract: Contract, tell: Callable[[str], Non
     if warehouse.properties(contract.name).get(CONTRACT_PROPERTY) != stated_contract(contract):
         stated = f"{literal(CONTRACT_PROPERTY)} = {literal(stated_contract(contract))}"
         statements.append(f"ALTER TABLE {name} SET TBLPROPERTIES ({stated})")
-    is_done = _done(warehouse, contract, "comments", statements, tell)
-    tag(warehouse, contract, tell)
+    is_done = _done(warehouse, contract, "comments", statements)
+    tag(warehouse, contract)
     return is_done and bool(statements)
 
 
-def tag(warehouse: Warehouse, contract: Contract, tell: Callable[[str], None] = print) -> None:
+def tag(warehouse: Warehouse, contract: Contract) -> None:
     """Sets the tags of a table and its columns, in a catalog alone; setting them again is free."""
     if warehouse.root is None and warehouse.catalog:
         name = warehouse.identifier(contract.name)
-        _done(warehouse, contract, "tags", tags(contract, name), tell)
+        _done(warehouse, contract, "tags", tags(contract, name))
 
 
 def comments(
@@ -101,7 +104,6 @@ def _done(
     contract: Contract,
     what: str,
     statements: list[str],
-    tell: Callable[[str], None],
 ) -> bool:
     """Runs statements up to the first that is refused; returns whether none is."""
     try:
@@ -112,6 +114,6 @@ def _done(
         way_on = "grant APPLY TAG and MODIFY on it, and `paceline maintenance` sets them."
         if reason == _UNKNOWN_STATEMENT:
             way_on = "this catalog knows none, and nothing else depends on them."
-        tell(f"warning: the {what} of {contract.name} could not be set ({reason}): {way_on}")
+        _log.warning(f"the {what} of {contract.name} could not be set ({reason}): {way_on}")
         return False
     return True

@@ -5,6 +5,14 @@ line prints the message alone; anything that is not a `PacelineError` is a fault
 """
 
 
+def in_short(error: Exception) -> str:
+    """What may be kept and sent away of an error: all of ours, and the kind of any other.
+
+    What others than paceline say may quote values, which are personal.
+    """
+    return str(error) if isinstance(error, PacelineError) else type(error).__name__
+
+
 class PacelineError(Exception):
     """The run failed, or a difference was found (exit code 1)."""
 

@@ -6,16 +6,18 @@ resumed: the next one starts over, and finds by comparison what is left to do.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from random import uniform
 from time import sleep
 
 from paceline import ledger
 from paceline.audit import BROKEN, FAIL, Check, Circumstances, audit
-from paceline.claim import Claim, Run, claim, settle, staging_name
+from paceline.claim import Claim, Run, claim, new_entry, settle, staging_name
 from paceline.constraints import PROPERTY, constrained
 from paceline.contract import Contract
 from paceline.description import CONTRACT_PROPERTY, describe, stated_contract, tag
@@ -30,13 +32,16 @@ from paceline.diff import (
     UPDATE,
     staging_ddl,
 )
-from paceline.errors import PacelineError
+from paceline.errors import in_short
 from paceline.ledger import Entry, Verdict
 from paceline.merge import StaleError, is_conflict, merge, quarantine, staged_rows
 from paceline.rejection import rejection
+from paceline.sources.files import without_path_numbers
 from paceline.staging import Arrivals, Staged, stage
 from paceline.table import Table
 from paceline.warehouse import APPEND_ONLY, CHANGE_FEED, NO_STATISTICS, Warehouse
+
+_log = logging.getLogger(__name__)
 
 STEPS = ("claim", "stage", "audit", "record", "quarantine", "publish", "seal")
 MAX_ATTEMPTS = 5
@@ -45,9 +50,7 @@ MAX_ATTEMPTS = 5
 _PAUSE_S = 0.5
 
 
-def create(
-    warehouse: Warehouse, contract: Contract, policy: str, tell: Callable[[str], None] = print
-) -> None:
+def create(warehouse: Warehouse, contract: Contract, policy: str) -> None:
     """Makes a table and its staging table known, creating what is missing.
 
     Comments and tags follow a contract of another version.
@@ -67,9 +70,9 @@ def create(
         comment=contract.description,
     )
     if found is None:
-        tag(warehouse, contract, tell)
+        tag(warehouse, contract)
     elif found.get(CONTRACT_PROPERTY) != described[CONTRACT_PROPERTY]:
-        describe(warehouse, contract, tell)
+        describe(warehouse, contract)
     staging = staging_name(contract.name)
     warehouse.create(staging, staging_ddl(contract), NO_STATISTICS, partitioned_by=(RUN_ID,))
 
@@ -88,13 +91,39 @@ def publish(recipe: Table, run: Run, arrivals: Arrivals | None = None) -> Entry:
     """
     for attempt in range(1, MAX_ATTEMPTS):
         try:
-            return _attempt(claim(recipe, run, attempt), arrivals)
+            return _attempt(_claimed(recipe, run, attempt), arrivals)
         except Exception as error:
             if not isinstance(error, StaleError) and not is_conflict(error):
                 raise
-            run.tell(f"{recipe.name}: another run is publishing, starting over")
+            _log.info(f"{recipe.name}: another run is publishing, starting over")
             sleep(uniform(0, _PAUSE_S * 2**attempt))
-    return _attempt(claim(recipe, run, MAX_ATTEMPTS), arrivals)
+    return _attempt(_claimed(recipe, run, MAX_ATTEMPTS), arrivals)
+
+
+@contextmanager
+def noting_failure(entry: Callable[[], Entry], run: Run) -> Iterator[None]:
+    """Notes an error in the row of the ledger as far as that is still possible, and lets it out.
+
+    The numbers in paths may be ids, which have no place there.
+    """
+    try:
+        yield
+    except Exception as error:
+        failed = replace(
+            entry(),
+            status=ledger.FAILED,
+            finished_at=datetime.now(UTC),
+            message=without_path_numbers(in_short(error))[:500],
+        )
+        run.outcomes[failed.table_name] = failed
+        with suppress(Exception):
+            ledger.replace(run.warehouse, failed)
+        raise
+
+
+def _claimed(recipe: Table, run: Run, attempt: int) -> Claim:
+    with noting_failure(partial(new_entry, recipe, run), run):
+        return claim(recipe, run, attempt)
 
 
 def _attempt(claimed: Claim, arrivals: Arrivals | None) -> Entry:
@@ -102,14 +131,14 @@ def _attempt(claimed: Claim, arrivals: Arrivals | None) -> Entry:
     version = claimed.changes.target.version
     if arrivals is not None and claimed.changes.everything is not None:
         entry.scope = claimed.changes.everything
-        run.tell(f"{entry.table_name}: reading all deliveries again, {entry.scope}")
+        _log.info(f"{entry.table_name}: reading all deliveries again, {entry.scope}")
         arrivals.read_all_again()
     if _is_idle(claimed, arrivals):
         # Nothing to claim: the row is written with those of the other idle tables, in one commit.
         settle(claimed, ledger.UNCHANGED, version)
         run.idle.append(entry)
         return entry
-    try:
+    with noting_failure(lambda: entry, run):
         with _step(claimed, "claim"):
             _append_or_replace(claimed)
         with _step(claimed, "stage"):
@@ -130,9 +159,6 @@ def _attempt(claimed: Claim, arrivals: Arrivals | None) -> Entry:
             if arrivals is not None and status != ledger.REJECTED:
                 arrivals.remember()
             _seal(claimed, status, version)
-    except Exception as error:
-        _fail(claimed, error)
-        raise
     return entry
 
 
@@ -171,7 +197,7 @@ def _judge_and_publish(claimed: Claim, staged: Staged) -> tuple[str, int]:
         _record(claimed, judgement.checks)
     if judgement.failures:
         entry.message = rejection(claimed, judgement.failures)
-        claimed.run.tell(entry.message)
+        _log.info(entry.message)
         return ledger.REJECTED, version
     entry.newest = judgement.newest
     if accepted := [check.name for check in judgement.checks if check.is_accepted]:
@@ -243,7 +269,7 @@ def _is_vain(claimed: Claim) -> bool:
     check = Check("row_count", 0, least, BROKEN, FAIL)
     entry.verdict, entry.message = FAIL, rejection(claimed, [check])
     _record(claimed, [check])
-    claimed.run.tell(entry.message)
+    _log.info(entry.message)
     return True
 
 
@@ -254,20 +280,3 @@ def _refuse_overtaken(claimed: Claim) -> None:
         raise StaleError(
             f"{claimed.table.name} was published by run {sealed} in between: run again."
         )
-
-
-def _fail(claimed: Claim, error: Exception) -> None:
-    """Notes a failed run as far as that is still possible; the error itself is what counts.
-
-    What others than paceline say may quote values, which are personal and have no place here.
-    """
-    said = str(error) if isinstance(error, PacelineError) else type(error).__name__
-    failed = replace(
-        claimed.entry,
-        status=ledger.FAILED,
-        finished_at=datetime.now(UTC),
-        message=said[:500],
-    )
-    claimed.run.outcomes[claimed.table.name] = failed
-    with suppress(Exception):
-        ledger.replace(claimed.run.warehouse, failed)

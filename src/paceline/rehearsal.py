@@ -42,6 +42,7 @@ class Touched:
     """Rows of one athlete that a table would insert, update and delete.
 
     Attributes:
+        athlete_id: the athlete, or what is shown instead of them.
         first_day, last_day, days: the calendar days of these rows, also of those they replace; None
             where rows have none.
         because_of: the deliveries with records of the athlete that silver has not followed yet, by
@@ -49,7 +50,7 @@ class Touched:
     """
 
     table_name: str
-    athlete_id: int
+    athlete_id: int | str
     inserted: int
     updated: int
     deleted: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _FAR = "far"
+_log = logging.getLogger(__name__)
 
 
 class Arrivals(Protocol):
@@ -66,7 +68,7 @@ def stage(claimed: Claim, arrivals: Arrivals | None) -> Staged | None:
         for frame in arrivals.frames():
             counts.update(_written(claimed, _arrived(claimed, frame), EVERYTHING))
     else:
-        scope, written = _changed(claimed)
+        scope, written = _changed(claimed, before)
         counts.update(written)
     _count(claimed, counts, scope, arrivals)
     # Delta writes no commit without rows. Staging is append only, so that this version and every
@@ -75,15 +77,21 @@ def stage(claimed: Claim, arrivals: Arrivals | None) -> Staged | None:
     return Staged(version, scope) if scope is not None and version > before else None
 
 
-def _changed(claimed: Claim) -> tuple[Scope | None, dict[str, int]]:
-    """Writes what differs in the part that can; in all of it when a change feed has been lost."""
+def _changed(claimed: Claim, before: int) -> tuple[Scope | None, dict[str, int]]:
+    """Writes what differs in the part that can; in all of it when a change feed has been lost.
+
+    Another error may pass: staging is tried once more when it has not gone past version `before`.
+    """
+    warehouse = claimed.run.warehouse
     try:
         return _written_in(claimed, _scope(claimed))
-    except Exception:
-        # What platforms raise for files that VACUUM has taken has no name in common.
-        lost = lost_feed(claimed.changes, claimed.run.warehouse)
-        if lost is None:
+    except Exception as error:
+        lost = lost_feed(claimed.changes, warehouse)
+        is_final = isinstance(error, PacelineError) or warehouse.version(claimed.staging) > before
+        if lost is None and is_final:
             raise
+    if lost is None:
+        return _written_in(claimed, _scope(claimed))
     reason = f"the change feed of {lost} no longer reaches back to the last run"
     found = replace(claimed.changes, since={}, everything=reason)
     return _written_in(claimed, _scope(replace(claimed, changes=found)))
@@ -104,7 +112,7 @@ def _scope(claimed: Claim) -> Scope:
     )
     if found.everything is not None and not is_restricted:
         entry.scope = found.everything
-        claimed.run.tell(f"{claimed.table.name}: comparing all rows, {found.everything}")
+        _log.info(f"{claimed.table.name}: comparing all rows, {found.everything}")
         return EVERYTHING
     changed = feeds(found, claimed.run.warehouse)
     return claimed.table.touched(changed, claimed.inputs(), claimed.own(), claimed.run.context)

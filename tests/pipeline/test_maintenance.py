@@ -30,7 +30,7 @@ from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
 from paceline.warehouse import Warehouse
 from tests.conftest import CONF
-from tests.pipeline.warehouse import changed, content, run, versions
+from tests.pipeline.warehouse import changed, content, heard, run, versions
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +117,8 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     def maintain(name: str) -> list[Upkeep]:
         before = versions(told.warehouse)
         options = Options(warehouse=str(told.warehouse), conf=str(root / "conf"))
-        done = maintain_tables(options, tell=told.told.append)
+        with heard(told.told.append):
+            done = maintain_tables(options)
         told.commits[name] = changed(before, versions(told.warehouse))
         return done
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -39,8 +40,27 @@ def run(
 ) -> dict[str, Entry]:
     """Runs jobs in the test session; returns the rows of the ledger by table."""
     asked = Options(landing=str(landing), warehouse=str(warehouse), **options)
-    entries = execute(jobs, asked, tell=tell, hook=hook, spark=spark, now=now)
+    with heard(tell):
+        entries = execute(jobs, asked, hook=hook, spark=spark, now=now)
     return {entry.table_name: entry for entry in entries}
+
+
+@contextmanager
+def heard(tell: Callable[[str], None]) -> Iterator[None]:
+    """Hands over each line that is logged meanwhile, as the screen would show it."""
+    handler = logging.Handler()
+    handler.emit = lambda record: tell(
+        ("warning: " if record.levelno >= logging.WARNING else "") + record.getMessage()
+    )
+    log = logging.getLogger("paceline")
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def ask(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(opening, "root_and_catalog", lambda options: (tmp_path, ""))
     monkeypatch.setattr(opening, "opened", lambda root, catalog, schema: "the warehouse")
     # Wide enough that no cell is folded.
-    monkeypatch.setattr("paceline.cli.quarantine_screen.PIPED_WIDTH", 300)
+    monkeypatch.setattr("paceline.cli.screen.PIPED_WIDTH", 300)
 
     def run(*arguments):
         code = exit_code(paceline, ["quarantine", *arguments])

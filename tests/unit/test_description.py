@@ -53,33 +53,37 @@ def test_the_contract_is_stated_with_its_version(shoes):
     assert stated_contract(shoes) == f"silver.shoes@{shoes.version}"
 
 
-def asked(contract, *, root=None, catalog="main", refuses=""):
-    """The statements that a catalog is asked for, and what is told."""
-    statements, told = [], []
+@pytest.fixture
+def asked(caplog):
+    """The statements that a catalog is asked for, and what is logged."""
 
-    def sql(statement):
-        statements.append(statement)
-        if refuses and refuses in statement:
-            raise PermissionError("User ann@example.org may not do that.")
+    def asked(contract, *, root=None, catalog="main", refuses=""):
+        statements = []
 
-    warehouse = Warehouse(SimpleNamespace(sql=sql), root, catalog)
-    tag(warehouse, contract, told.append)
-    return statements, told
+        def sql(statement):
+            statements.append(statement)
+            if refuses and refuses in statement:
+                raise PermissionError("User ann@example.org may not do that.")
+
+        tag(Warehouse(SimpleNamespace(sql=sql), root, catalog), contract)
+        return statements, caplog.messages
+
+    return asked
 
 
-def test_a_catalog_is_asked_for_all_tags(shoes):
+def test_a_catalog_is_asked_for_all_tags(asked, shoes):
     assert asked(shoes) == (tags(shoes, NAME), [])
 
 
-def test_a_local_warehouse_has_no_tags(shoes, tmp_path):
+def test_a_local_warehouse_has_no_tags(asked, shoes, tmp_path):
     assert asked(shoes, root=tmp_path, catalog="") == ([], [])
     assert asked(shoes, catalog="") == ([], [])
 
 
-def test_a_catalog_that_refuses_is_told_about_and_fails_nothing(shoes):
+def test_a_catalog_that_refuses_is_told_about_and_fails_nothing(asked, shoes):
     statements, told = asked(shoes, refuses="SET TAGS")
     assert len(statements) == 1
     assert told == [
-        "warning: the tags of silver.shoes could not be set (PermissionError): grant APPLY TAG and "
+        "the tags of silver.shoes could not be set (PermissionError): grant APPLY TAG and "
         "MODIFY on it, and `paceline maintenance` sets them."
     ]

@@ -116,7 +116,7 @@ def audited_site(out):
     """The site of the packaged contracts, with two audits of one table."""
     name = "silver.strava_activities"
     results = [audit_result(name, is_good=is_good) for is_good in (True, False)]
-    write_site(out, None, {name: results}, tell=lambda line: None)
+    write_site(out, None, {name: results})
     return out
 
 

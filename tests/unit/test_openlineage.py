@@ -364,23 +364,30 @@ def test_nothing_is_written_for_a_catalog_or_when_switched_off(run, home, tmp_pa
 @pytest.mark.parametrize(
     ("transport", "kind"), [("Refusing", "ConnectionError"), ("Slow", "PacelineError")]
 )
-def test_events_that_do_not_arrive_are_a_warning(run, home, monkeypatch, capfd, transport, kind):
+def test_events_that_do_not_arrive_are_a_warning(
+    run, home, monkeypatch, capfd, warning, transport, kind
+):
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT__TYPE", f"{__name__}.{transport}")
     assert warning(in_warehouse(run, None, PUBLISHED)) == (
-        f"warning: not all lineage events were written ({kind}), and no table is affected: look at "
+        f"not all lineage events were written ({kind}), and no table is affected: look at "
         "the configuration of OpenLineage, or at the disk of the warehouse"
     )
     assert SECRET not in "".join(capfd.readouterr())
 
 
-def test_a_file_that_cannot_be_written_is_a_warning(run, home, tmp_path):
+def test_a_file_that_cannot_be_written_is_a_warning(run, home, tmp_path, warning):
     (tmp_path / "openlineage.jsonl").mkdir()
     assert "(IsADirectoryError)" in warning(in_warehouse(run, tmp_path, PUBLISHED))
 
 
-def warning(run):
+@pytest.fixture
+def warning(caplog):
     """The only line that a run says about its lineage."""
-    said = []
-    execute._tell_lineage(replace(run, tell=said.append), LANDING)
-    (line,) = said
-    return line
+
+    def said(run):
+        execute._send_lineage(run, LANDING)
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        return record.getMessage()
+
+    return said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
@@ -57,23 +58,44 @@ def test_the_screen_shows_what_the_plan_holds(capsys: pytest.CaptureFixture[str]
     for text in (
         f"{SILVER} PUBLISHED WARN 1 2 0 7 1,200 {SILVER}: why",
         "bronze.strava_activities 1,234 strava_api/[b]late.jsonl",
-        f"{SILVER} 7 1 2 0 28 2024-06-03 2024-06-30 a, b and 2 more",
-        f"{SILVER} 11 ",
+        f"{SILVER} *** 1 2 0 28 2024-06-03 2024-06-30 a, b and 2 more",
         f"{SILVER} and 1,195 more",
         f"{SILVER} 7 moving_time_positive strava_api/late.jsonl:2",
         f"{SILVER} moving_time_positive WARN 7 0",
         "Nothing was changed.",
     ):
         assert text in said
-    assert f"{SILVER} 12 " not in said
+    assert said.count(f"{SILVER} *** ") == 5
 
 
 def test_json_holds_all_of_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
     show(PLAN, as_json=True)
     told = json.loads(capsys.readouterr().out)
-    assert [row["athlete_id"] for row in told["touched"]] == [7, 8, 9, 10, 11, 12]
+    assert [row["athlete_id"] for row in told["touched"]] == ["***"] * 6
     assert told["touched"][0]["because_of"] == ["a", "b", "c", "d"]
     assert told["tables"][0]["touched_athletes"] == 1200
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_plan_names_athletes_only_when_asked_to(
+    capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    path = "strava_export/athlete_id=4711/x\x1b[2J/activities.csv"
+    plan = replace(
+        PLAN,
+        deliveries=(Delivered("bronze.strava_activities", path, 1),),
+        touched=(Touched(SILVER, 4711, 1, 0, 0, None, None, None, (path,)),),
+        refused=(Refused(SILVER, ("unreadable",), 1, f"{path}:2"),),
+    )
+    show(plan, as_json=as_json)
+    out = capsys.readouterr().out
+    assert "4711" not in out
+    assert out.count("athlete_id=***") == 3
+    assert "\x1b" not in out
+    show(plan, as_json=as_json, is_personal=True)
+    out = capsys.readouterr().out
+    assert out.count("4711") == 4
+    assert "\x1b" not in out
 
 
 def test_a_reader_that_windows_have_kept_from_following_has_everything_before_it() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from paceline.run import conf_directory
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
+
+_log = logging.getLogger(__name__)
 
 
 def audits(options: Options) -> Mapping[str, Sequence[ExpectationSuiteValidationResult]]:
@@ -34,7 +37,6 @@ def write_site(
     out: Path,
     conf: str | None,
     results: Mapping[str, Sequence[ExpectationSuiteValidationResult]] | None = None,
-    tell: Callable[[str], None] = print,
 ) -> None:
     """Writes the contract pages, and the audit pages where there are results.
 
@@ -42,7 +44,6 @@ def write_site(
         out: the directory of the site; pages of an earlier run are replaced.
         conf: the directory of the settings, None for the packaged one.
         results: by table, the batches whose audit is shown.
-        tell: called with each line for the user.
 
     Raises:
         UsageError: when a contract has a mistake, or `out` holds other files or cannot be written.
@@ -56,4 +57,4 @@ def write_site(
         from paceline.docs import audits
 
         audits.write(shown, out)
-    tell(f"{out / 'index.html'}: {len(contracts)} contracts, {len(shown)} tables with audits")
+    _log.info(f"{out / 'index.html'}: {len(contracts)} contracts, {len(shown)} tables with audits")

@@ -6,6 +6,7 @@ What needs PySpark is imported inside the functions, so that the help does witho
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -25,7 +26,6 @@ from paceline.cli.places import (
     with_options,
 )
 from paceline.errors import PacelineError, UsageError
-from paceline.sources.files import masked
 
 if TYPE_CHECKING:
     from paceline.cli.execute import Options
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from paceline.whereabouts import Found
 
 FORMAT = 1
+_log = logging.getLogger(__name__)
 
 _EXAMPLES = """\b
 Examples:
@@ -74,7 +75,7 @@ def erase_command(athlete: int, out: str, is_confirmed: bool, debug: bool, **pla
     from paceline.cli.execute import Options
 
     confirm = (lambda: True) if is_confirmed else _confirmed
-    erase_athlete(Options(**places), athlete, path, confirm, click.echo)
+    erase_athlete(Options(**places), athlete, path, confirm)
 
 
 def erase_athlete(
@@ -82,7 +83,6 @@ def erase_athlete(
     athlete_id: int,
     out: Path,
     confirm: Callable[[], bool] = lambda: True,
-    tell: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Erases an athlete; returns the certificate, which is written to `out` too.
 
@@ -90,8 +90,7 @@ def erase_athlete(
         options: where the tables are, and the settings.
         athlete_id: the athlete.
         out: the file of the certificate.
-        confirm: asked once it has been told what there is; False erases nothing.
-        tell: called with each line for the user; none names the athlete.
+        confirm: asked once it has been said what there is; False erases nothing.
 
     Raises:
         UsageError: when there is no such warehouse or athlete.
@@ -107,19 +106,19 @@ def erase_athlete(
         warehouse = opened(root, catalog, options.schema)
         known = erased.read(warehouse) or erased.Erased(secrets.token_hex(32))
         with whereabouts.found(warehouse, lineage.TABLES, athlete_id) as found:
-            _tell_found(found, known, tell)
+            _say_found(found, known)
             if not confirm():
                 raise PacelineError(
                     "Nothing was erased, because nobody has confirmed it: answer y, or give --yes."
                 )
-            certificate, checked = _erased(warehouse, found, known, tell)
+            certificate, checked = _erased(warehouse, found, known)
     _write(out, certificate)
-    _tell_done(out, checked, tell)
+    _say_done(out, checked)
     return certificate
 
 
 def _erased(
-    warehouse: Warehouse, found: Found, known: Erased, tell: Callable[[str], None]
+    warehouse: Warehouse, found: Found, known: Erased
 ) -> tuple[dict[str, Any], list[Checked]]:
     """Erases whom has been found; returns the certificate, and what it says of each table."""
     from paceline import erased, erasure, ledger, lineage
@@ -135,7 +134,7 @@ def _erased(
     state = ledger.state(warehouse)
     stood = erasure.standing(warehouse, lineage.TABLES, state)
     for name in erasure.erase(warehouse, found):
-        tell(f"  {name:<48} {found.rows[name]:,} rows")
+        _log.info(f"  {name:<48} {found.rows[name]:,} rows")
     erased_at = erased.finished(warehouse, athlete)
     if erased_at is None or any(found.rows.values()):
         erased_at = datetime.now(UTC)
@@ -167,7 +166,7 @@ def _confirmed() -> bool:
         return False
 
 
-def _tell_found(found: Found, known: Erased, tell: Callable[[str], None]) -> None:
+def _say_found(found: Found, known: Erased) -> None:
     """Says what there is of the athlete.
 
     Raises:
@@ -182,12 +181,12 @@ def _tell_found(found: Found, known: Erased, tell: Callable[[str], None]) -> Non
             "that no run has read yet are not looked at."
         )
     tables = sum(count > 0 for count in found.rows.values())
-    tell(f"{rows:,} rows in {tables} tables are of this athlete")
+    _log.info(f"{rows:,} rows in {tables} tables are of this athlete")
     if found.files:
-        tell("Deliveries with their records, which you have to remove from the landing zone:")
+        _log.info("Deliveries with their records, which you have to remove from the landing zone:")
     for file in found.files:
         others = f"{file.others:,} of others: keep those" if file.others else "and no others"
-        tell(f"  {masked(file.path)}: {file.records:,} records, {others}")
+        _log.info(f"  {file.path}: {file.records:,} records, {others}")
 
 
 def _certificate(
@@ -221,16 +220,16 @@ def _text(value: Any) -> Any:
     return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else value
 
 
-def _tell_done(out: Path, checked: Sequence[Checked], tell: Callable[[str], None]) -> None:
+def _say_done(out: Path, checked: Sequence[Checked]) -> None:
     left = [table.table_name for table in checked if table.residual_rows]
     if left:
         raise PacelineError(
             f"Rows of the athlete are left in {', '.join(left)}, because another run has written "
             f"meanwhile: stop the jobs and erase again; {out} says how many."
         )
-    tell(f"{out}: no row of the athlete is left in any table")
+    _log.info(f"{out}: no row of the athlete is left in any table")
     if (last := _vacuum_after(checked)) is not None:
-        tell(
+        _log.info(
             f"Old files wait for VACUUM until {last:%Y-%m-%d %H:%M} UTC: erase again then, which "
             "removes them and certifies it"
         )

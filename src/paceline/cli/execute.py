@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from paceline import __version__, alerts, landing, ledger, lineage, publish
-from paceline.claim import Hook, Run, no_hook, skip
+from paceline.claim import Hook, Run, new_entry, no_hook, skip
 from paceline.contract import Contract, load_all
 from paceline.deliveries import LandingZone
 from paceline.errors import PacelineError, RejectedError, UsageError
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ROLLING = athlete_rolling_features.NAME
+_log = logging.getLogger(__name__)
 BLOCKED = (ledger.REJECTED, ledger.SKIPPED)
 
 
@@ -81,7 +84,6 @@ def execute(
     jobs: Sequence[str],
     options: Options,
     *,
-    tell: Callable[[str], None] = print,
     hook: Hook = no_hook,
     spark: SparkSession | None = None,
     now: datetime | None = None,
@@ -93,7 +95,6 @@ def execute(
     Args:
         jobs: names of `lineage.JOBS`, in order.
         options: the arguments.
-        tell: called with each line for the user.
         hook: called around each step of each table.
         spark: the session; None takes the platform's, or makes a local one.
         now: the time of the run; None reads the clock, once.
@@ -106,55 +107,62 @@ def execute(
         LockedError: when another run holds the local warehouse.
         RejectedError: when an audit has rejected a table; the others are done.
     """
-    plan = _plan(jobs, options, now or datetime.now(UTC))
-    with lock(plan.root) as is_alone:
-        spark = spark or session(plan.root)
-        warehouse = Warehouse(spark, plan.root, plan.catalog, plan.schemas)
-        policies = policies_in_force(plan.contracts, options.policy)
-        state = _opened(jobs, plan, policies, warehouse)
-        last_day = _stored_horizon(warehouse, state)
-        common = Run(
-            run_id="",
-            job="",
-            warehouse=warehouse,
-            context=Context(
-                settings=plan.settings.for_recipes(),
-                contracts=plan.contracts,
-                policies=policies,
-                window=plan.window,
-                horizon=horizon(last_day, plan.end, plan.horizon, plan.now),
-                horizon_before=last_day,
-            ),
-            state=state,
-            started_at=plan.now,
-            code_version=__version__,
-            git_commit=options.git_commit or None,
-            target=options.target or None,
-            job_run_id=options.job_run_id or None,
-            hook=hook,
-            tell=tell,
-            is_alone=is_alone,
-            compare_all=compare_all,
-            accepted=_accepted(options.accept, warehouse),
-        )
-        outcomes = common.outcomes
+    with ExitStack() as held:
+        with nullcontext() if is_rehearsal else _alerting(jobs):
+            plan = _plan(jobs, options, now or datetime.now(UTC))
+            is_alone = held.enter_context(lock(plan.root))
+            warehouse = Warehouse(
+                spark or session(plan.root), plan.root, plan.catalog, plan.schemas
+            )
+            started = _started(jobs, options, plan, warehouse)
+        common = replace(started, hook=hook, is_alone=is_alone, compare_all=compare_all)
+        failure = None
         try:
             for position, job in enumerate(jobs):
                 run = replace(common, run_id=new_run_id(plan.now), job=job, idle=[])
                 _run_job(run, plan, jobs[position:])
         except Exception as error:
+            failure = error
             if (trouble := disk_trouble(error, plan.root)) is not None:
-                raise PacelineError(trouble) from error
+                failure = PacelineError(trouble)
+                raise failure from error
             raise
         finally:
             if not is_rehearsal:
-                _alert(jobs, list(outcomes.values()), plan.now, warehouse, tell)
-                _tell_lineage(common, plan.landing)
-        entries = list(outcomes.values())
+                _alert(jobs, list(common.outcomes.values()), failure, plan.now, warehouse)
+                _send_lineage(common, plan.landing)
+        entries = list(common.outcomes.values())
     rejected = [entry for entry in entries if entry.status == ledger.REJECTED]
     if rejected and not is_rehearsal:
         raise RejectedError(" ".join(entry.message or entry.table_name for entry in rejected))
     return entries
+
+
+def _started(jobs: Sequence[str], options: Options, plan: _Plan, warehouse: Warehouse) -> Run:
+    """What all jobs share, on the opened warehouse."""
+    policies = policies_in_force(plan.contracts, options.policy)
+    state = _opened(jobs, plan, policies, warehouse)
+    last_day = _stored_horizon(warehouse, state)
+    return Run(
+        run_id="",
+        job="",
+        warehouse=warehouse,
+        context=Context(
+            settings=plan.settings.for_recipes(),
+            contracts=plan.contracts,
+            policies=policies,
+            window=plan.window,
+            horizon=horizon(last_day, plan.end, plan.horizon, plan.now),
+            horizon_before=last_day,
+        ),
+        state=state,
+        started_at=plan.now,
+        code_version=__version__,
+        git_commit=options.git_commit or None,
+        target=options.target or None,
+        job_run_id=options.job_run_id or None,
+        accepted=_accepted(options.accept, warehouse),
+    )
 
 
 def _plan(jobs: Sequence[str], options: Options, now: datetime) -> _Plan:
@@ -229,18 +237,18 @@ def _opened(
 
 
 def _run_job(run: Run, plan: _Plan, left: Sequence[str]) -> None:
-    run.tell(f"{run.job} {run.run_id}: {_described(plan.window)}")
+    _log.info(f"{run.job} {run.run_id}: {_described(plan.window)}")
     if run.job == lineage.FEATURE_ACTIVITY:
         for path in landing.unknown_files(plan.landing):
-            run.tell(f"warning: {path} is no delivery of a known kind and is ignored")
+            _log.warning(f"{path} is no delivery of a known kind and is ignored")
         for refused in landing.refused_files(plan.landing):
-            run.tell(f"warning: {refused}")
+            _log.warning(refused)
     tables = lineage.JOBS[run.job]
     try:
         for table in tables:
             started = monotonic()
             entry = _publish(table, run, plan)
-            run.tell(f"{_told(entry)}  {monotonic() - started:.1f} s")
+            _log.info(f"{_told(entry)}  {monotonic() - started:.1f} s")
     except Exception:
         with suppress(Exception):
             _give_up(run, left)
@@ -260,25 +268,42 @@ def _give_up(run: Run, left: Sequence[str]) -> None:
     ledger.append(run.warehouse, run.idle)
 
 
+@contextmanager
+def _alerting(jobs: Sequence[str]) -> Iterator[None]:
+    """Alerts people to an error that comes before the first table, and lets it out."""
+    try:
+        yield
+    except Exception as error:
+        _send(jobs, [], error)
+        raise
+
+
 def _alert(
     jobs: Sequence[str],
     entries: list[Entry],
+    failure: Exception | None,
     now: datetime,
     warehouse: Warehouse,
-    tell: Callable[[str], None],
 ) -> None:
-    """Tells the webhook what went wrong; one that does not answer is noted, and changes nothing."""
-    url, text = webhook(), alerts.text_of(entries, " and ".join(jobs))
-    if url is None or text is None:
-        return
-    reason = alerts.send(url, text)
-    if reason is not None:
-        tell(f"warning: the alert was not delivered: {reason}")
-        with suppress(Exception):  # what keeps this from being noted is told by the run itself
+    """Alerts people to what went wrong; an alert that is not taken is noted in the verdicts."""
+    is_lost = _send(jobs, entries, failure) is not None
+    if is_lost and entries:
+        with suppress(Exception):  # what keeps this from being noted is said by the run itself
             ledger.note_lost_alert(warehouse, entries[-1], now)
 
 
-def _tell_lineage(run: Run, landing: Path) -> None:
+def _send(jobs: Sequence[str], entries: list[Entry], failure: Exception | None) -> str | None:
+    """Sends an alert if there is a reason for one; returns why it was not taken."""
+    url, text = webhook(), alerts.text_of(entries, " and ".join(jobs), failure)
+    if url is None or text is None:
+        return None
+    reason = alerts.send(url, text)
+    if reason is not None:
+        _log.warning(f"the alert was not delivered: {reason}")
+    return reason
+
+
+def _send_lineage(run: Run, landing: Path) -> None:
     """Hands over the lineage of a run; what keeps it from arriving is said, and changes nothing."""
     try:
         # What the client needs is imported here, for that may fail as well.
@@ -288,8 +313,8 @@ def _tell_lineage(run: Run, landing: Path) -> None:
     except Exception as error:
         # The text of the error may hold an address with its password, its kind cannot.
         kind = type(error.__cause__ or error).__name__
-        run.tell(
-            f"warning: not all lineage events were written ({kind}), and no table is affected: "
+        _log.warning(
+            f"not all lineage events were written ({kind}), and no table is affected: "
             "look at the configuration of OpenLineage, or at the disk of the warehouse"
         )
 
@@ -330,20 +355,21 @@ def _publish(table: Table, run: Run, plan: _Plan) -> Entry:
         return skip(table, run, f"{blocked[0]} was not published")
     arrivals = None
     if not table.inputs:
-        arrivals = LandingZone(
-            run.warehouse,
-            plan.landing,
-            table.name,
-            plan.settings.for_recipes(),
-            run.run_id,
-            run.started_at,
-            Limits(**plan.settings.landing_limits),
-        )
+        with publish.noting_failure(partial(new_entry, table, run), run):
+            arrivals = LandingZone(
+                run.warehouse,
+                plan.landing,
+                table.name,
+                plan.settings.for_recipes(),
+                run.run_id,
+                run.started_at,
+                Limits(**plan.settings.landing_limits),
+            )
         for refused in arrivals.found.refused:
-            run.tell(f"warning: {refused}")
+            _log.warning(refused)
     entry = publish.publish(table, run, arrivals)
     for refusal in arrivals.refusals() if arrivals else ():
-        run.tell(f"warning: {refusal}")
+        _log.warning(refusal)
     return entry
 
 

@@ -5,7 +5,6 @@ What needs PySpark is imported inside the functions, so that the help does witho
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from paceline.cli.places import DEBUG, PLACES, need_pyspark, with_options
+from paceline.cli.screen import say, say_json
 from paceline.contract import Contract, load_all
 from paceline.errors import PacelineError, UsageError
 from paceline.run import conf_directory, load_settings, parse_day
@@ -81,10 +81,9 @@ def explain_command(
         _check_feature(feature, contracts)
     found = _explained(options, contracts, athlete, asked, feature, listed)
     if as_json:
-        click.echo(json.dumps(as_data(found), default=str, indent=2))
+        say_json(as_data(found), is_personal=True)
     else:
-        for line in lines(found):
-            click.echo(line)
+        say(*lines(found), is_personal=True)
     if found.differing:
         raise PacelineError(
             f"{', '.join(found.differing)}: the table has another value than its activities give; "

@@ -10,7 +10,7 @@ from paceline.explain.explanation import Detail, Explained, Explanation
 from paceline.explain.history import DELETED, INSERTED, Commit
 from paceline.explain.reading import ROLLING, SILVER, SILVER_SHOWN, Origin, Record
 from paceline.explain.reasons import Reason
-from paceline.sources.files import shown
+from paceline.sources.files import escaped
 
 SAME = "equal, bit for bit"
 
@@ -112,9 +112,9 @@ def _origin_cells(activity_id: int, origin: Origin) -> tuple[str, ...]:
     silver = origin.silver or {"activity_id": activity_id}
     record = "not known: the rules have changed since"
     if origin.source_path is not None:
-        record = f"{shown(origin.source_path)} line {origin.line_number}"
+        record = f"{escaped(origin.source_path)} line {origin.line_number}"
     cells = ("" if (cell := silver.get(name)) is None else str(cell) for name in SILVER_SHOWN)
-    return (*map(shown, cells), record)
+    return (*map(escaped, cells), record)
 
 
 def _commit_lines(commit: Commit, reasons: Sequence[Reason], name: str) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _commit_lines(commit: Commit, reasons: Sequence[Reason], name: str) -> Itera
 
 def _record(record: Record) -> str:
     run = f"run {record.run_id}" if record.run_id else "a run that ops.deliveries does not name"
-    return f"{shown(record.source_path)} line {record.line_number}, taken in by {run}"
+    return f"{escaped(record.source_path)} line {record.line_number}, taken in by {run}"
 
 
 def _reach(detail: Detail) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from paceline.cli.places import CONF, DEBUG
+from paceline.cli.screen import say, say_fields, say_grid, say_json, texts, words
 
 if TYPE_CHECKING:
     from paceline.docs.catalogue import Feature
@@ -42,39 +42,31 @@ def features_command(words: tuple[str, ...], as_json: bool, conf: str | None, de
 
     found = matching(catalogue(load_all(conf_directory(conf) / "contracts")), words)
     if as_json:
-        click.echo(json.dumps([asdict(feature) for feature in found], indent=2))
+        say_json([asdict(feature) for feature in found])
     elif not found:
-        click.echo(f"No feature mentions {' and '.join(words)}.", err=True)
+        say(f"No feature mentions {' and '.join(words)}.", is_error=True)
     elif sys.stdout.isatty():
         _print(found)
     else:
-        click.echo("\n".join(_lines(found)))
+        say_fields(_fields(found))
 
 
-def _lines(found: Sequence[Feature]) -> list[str]:
-    rows = [[field.name for field in fields(found[0])]]
-    rows += [[" ".join(value.split()) for value in vars(feature).values()] for feature in found]
-    return ["\t".join(row) for row in rows]
+def _fields(found: Sequence[Feature]) -> list[list[str]]:
+    rows = [[" ".join(value.split()) for value in vars(feature).values()] for feature in found]
+    return [[field.name for field in fields(found[0])], *rows]
 
 
 def _print(found: Sequence[Feature]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table as Grid
-
-    console = Console(markup=False, emoji=False, highlight=False)
     for source, features in groupby(found, key=lambda feature: feature.source):
         shown = list(features)
         about = f"{source} {shown[0].version}, {shown[0].kind}, owner: {shown[0].owner or 'none'}"
-        grid = Grid(title=about, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        grid.add_column("feature", no_wrap=True)
-        for heading in ("unit", "meaning and formula", "when NULL"):
-            grid.add_column(heading, overflow="fold")
-        for feature in shown:
-            formula = f" = {feature.formula}" if _has_own_formula(feature) else ""
-            said = f"{feature.meaning}{formula}"
-            grid.add_row(feature.name, feature.unit, said, feature.null_rule)
-        console.print(grid)
+        columns = [*words("feature"), *texts("unit", "meaning and formula", "when NULL")]
+        say_grid(about, columns, map(_row, shown))
+
+
+def _row(feature: Feature) -> tuple[str, ...]:
+    formula = f" = {feature.formula}" if _has_own_formula(feature) else ""
+    return feature.name, feature.unit, f"{feature.meaning}{formula}", feature.null_rule
 
 
 def _has_own_formula(feature: Feature) -> bool:

@@ -16,10 +16,18 @@ from paceline import __version__
 from paceline.cli.erase import erase_command
 from paceline.cli.explain import explain_command
 from paceline.cli.features import features_command
-from paceline.cli.places import DEBUG, LANDING, PLACES, QUIET, need_pyspark, with_options
-from paceline.cli.progress import progress, steps
+from paceline.cli.places import (
+    DEBUG,
+    LANDING,
+    PERSONAL,
+    PLACES,
+    QUIET,
+    need_pyspark,
+    with_options,
+)
 from paceline.cli.quarantine import quarantine_group
 from paceline.cli.report import report_command
+from paceline.cli.screen import be_quiet, logged, progress, say, steps
 from paceline.errors import PacelineError
 
 if TYPE_CHECKING:
@@ -82,15 +90,16 @@ def run_command(is_quiet: bool, **arguments: Any) -> None:
     from paceline import lineage
     from paceline.cli.execute import execute
 
-    options, tell = _options(arguments), _nothing if is_quiet else click.echo
+    be_quiet(is_quiet)
     with progress(is_quiet=is_quiet) as doing:
-        execute(tuple(lineage.JOBS), options, tell=tell, hook=steps(doing))
+        execute(tuple(lineage.JOBS), _options(arguments), hook=steps(doing))
 
 
 @paceline.command("plan")
 @job_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan_command(as_json: bool, **arguments: Any) -> None:
+@PERSONAL
+def plan_command(as_json: bool, is_personal: bool, **arguments: Any) -> None:
     """Show what a run with the same arguments would do, and change nothing.
 
     Both jobs run in a temporary copy that links to the files of a local warehouse, so that a plan
@@ -101,9 +110,11 @@ def plan_command(as_json: bool, **arguments: Any) -> None:
     need_pyspark()
     from paceline.cli.plan import plan, show
 
+    # What a run says of itself would be of one that cannot be found later.
+    be_quiet(True)
     with progress(is_quiet=False) as doing:
         planned = plan(_options(arguments), hook=steps(doing))
-    show(planned, as_json=as_json)
+    show(planned, as_json=as_json, is_personal=is_personal)
 
 
 @paceline.command("generate")
@@ -126,7 +137,7 @@ def generate_command(
     made = generate(
         Path(into), athletes=athletes, days=days, seed=seed, end=parse_day(end, "--end")
     )
-    click.echo(
+    say(
         f"{into}: {made.files} files with {made.records} activity records of {made.activities} "
         f"activities of {made.athletes} athletes, and {made.settings} settings"
     )
@@ -143,8 +154,11 @@ def generate_command(
     help="For monitoring: exit code 1 when a table was not published by its last run, is older "
     "than its contract promises, or differs from its rebuild.",
 )
+@PERSONAL
 @DEBUG
-def status_command(as_json: bool, is_check: bool, debug: bool, **places: Any) -> None:
+def status_command(
+    as_json: bool, is_check: bool, is_personal: bool, debug: bool, **places: Any
+) -> None:
     """Show what is published, how old it is, what waits, and how the last runs went.
 
     Example: paceline status --warehouse data/warehouse
@@ -153,7 +167,7 @@ def status_command(as_json: bool, is_check: bool, debug: bool, **places: Any) ->
     from paceline.cli.execute import Options
     from paceline.cli.status import show
 
-    show(Options(**places), as_json=as_json, is_check=is_check)
+    show(Options(**places), as_json=as_json, is_check=is_check, is_personal=is_personal)
 
 
 @paceline.command("verify")
@@ -173,6 +187,7 @@ def status_command(as_json: bool, is_check: bool, debug: bool, **places: Any) ->
     help="The --policy that the tables have been made with, if any.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@PERSONAL
 @QUIET
 @DEBUG
 def verify_command(
@@ -180,6 +195,7 @@ def verify_command(
     everyone: bool,
     table: str | None,
     as_json: bool,
+    is_personal: bool,
     is_quiet: bool,
     debug: bool,
     **arguments: Any,
@@ -194,10 +210,10 @@ def verify_command(
     from paceline.cli.execute import Options
     from paceline.cli.verify import verify_tables
 
-    options, tell = Options(**arguments), _nothing if is_quiet else click.echo
+    shown = {"as_json": as_json, "is_quiet": is_quiet, "is_personal": is_personal}
     with progress(is_quiet=is_quiet) as doing:
         doing("comparing with a rebuild from bronze")
-        verify_tables(options, None if everyone else athletes, table, tell=tell, as_json=as_json)
+        verify_tables(Options(**arguments), None if everyone else athletes, table, **shown)
 
 
 @paceline.command("docs")
@@ -216,7 +232,7 @@ def docs_command(out: str, no_data: bool, debug: bool, **places: Any) -> None:
 
     options = Options(**places)
     results = {} if no_data else audits(options)
-    write_site(Path(out), options.conf, results, tell=click.echo)
+    write_site(Path(out), options.conf, results)
 
 
 @paceline.command("maintenance")
@@ -244,10 +260,10 @@ def maintenance_command(
     from paceline.cli.execute import Options
     from paceline.cli.maintenance import maintain_tables
 
-    options, tell = Options(**places), _nothing if is_quiet else click.echo
+    be_quiet(is_quiet)
     with progress(is_quiet=is_quiet) as doing:
         doing("putting files together, and removing what no run needs")
-        maintain_tables(options, retention_hours, tell=tell)
+        maintain_tables(Options(**places), retention_hours)
 
 
 @paceline.command("completion")
@@ -262,7 +278,7 @@ def completion_command(shell: str, debug: bool) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(paceline, {}, "paceline", "_PACELINE_COMPLETE").source())
+    say(*kind(paceline, {}, "paceline", "_PACELINE_COMPLETE").source().splitlines())
 
 
 paceline.add_command(explain_command)
@@ -282,10 +298,6 @@ def _options(arguments: dict[str, Any]) -> Options:
     return Options(**given)
 
 
-def _nothing(line: str) -> None:
-    """Somebody wants to see errors only."""
-
-
 def job_command(job: str) -> click.Command:
     """The command line of one job."""
 
@@ -295,7 +307,7 @@ def job_command(job: str) -> click.Command:
         need_pyspark()
         from paceline.cli.execute import execute
 
-        execute((job,), _options(arguments), tell=click.echo)
+        execute((job,), _options(arguments))
 
     return command
 
@@ -307,27 +319,28 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 rejected by the audit,
 
 
 def exit_code(command: click.Command, arguments: Sequence[str]) -> int:
-    """Runs a command and tells errors in one sentence; returns the exit code."""
+    """Runs a command and says errors in one sentence; returns the exit code."""
     is_debug = "--debug" in arguments
-    try:
-        command.main(list(arguments), standalone_mode=False)
-    except click.ClickException as error:
-        return _told(f"{error.format_message()} See --help.", 2, is_debug)
-    except click.Abort:
-        return _told("interrupted; nothing is half published, run again.", 1, is_debug)
-    except PacelineError as error:
-        return _told(str(error), error.exit_code, is_debug)
-    except Exception as error:
-        first_line = next(iter(str(error).strip().splitlines()), "")
-        fault = f"{type(error).__name__}: {first_line} Run again with --debug to see where."
-        return _told(fault, 1, is_debug)
+    with logged():
+        try:
+            command.main(list(arguments), standalone_mode=False)
+        except click.ClickException as error:
+            return _failed(f"{error.format_message()} See --help.", 2, is_debug)
+        except click.Abort:
+            return _failed("interrupted; nothing is half published, run again.", 1, is_debug)
+        except PacelineError as error:
+            return _failed(str(error), error.exit_code, is_debug)
+        except Exception as error:
+            first_line = next(iter(str(error).strip().splitlines()), "")
+            fault = f"{type(error).__name__}: {first_line} Run again with --debug to see where."
+            return _failed(fault, 1, is_debug)
     return 0
 
 
-def _told(message: str, code: int, is_debug: bool) -> int:
+def _failed(message: str, code: int, is_debug: bool) -> int:
     if is_debug:
-        traceback.print_exc()
-    click.echo(f"paceline: {message}", err=True)
+        say(*traceback.format_exc().splitlines(), is_error=True)
+    say(f"paceline: {message}", is_error=True)
     return code
 
 
@@ -347,7 +360,8 @@ def run_maintenance() -> None:
 def _run_file(command: click.Command) -> None:
     arguments = sys.argv[1:]
     if hasattr(builtins, "get_ipython"):
-        command.main(arguments, standalone_mode=False)
+        with logged():
+            command.main(arguments, standalone_mode=False)
     elif code := exit_code(command, arguments):
         sys.exit(code)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from datetime import UTC, datetime
 
 from paceline import lineage
@@ -14,20 +14,20 @@ from paceline.errors import UsageError
 from paceline.maintenance import MOST_HOURS, SAFE_HOURS, Upkeep, maintain
 from paceline.run import conf_directory, lock
 
+_log = logging.getLogger(__name__)
+
 
 def maintain_tables(
     options: Options,
     retention_hours: int | None = None,
-    tell: Callable[[str], None] = print,
     now: datetime | None = None,
 ) -> list[Upkeep]:
-    """Keeps up all tables of a warehouse, and tells what it did to each.
+    """Keeps up all tables of a warehouse, and says what it did to each.
 
     Args:
         options: where the tables are, and the settings.
         retention_hours: how long files are kept that are no longer part of a table, at least; None
             leaves it to each table.
-        tell: called with each line for the user.
         now: the time; None reads the clock, once.
 
     Raises:
@@ -48,11 +48,11 @@ def maintain_tables(
         for upkeep in maintain(
             warehouse, lineage.TABLES, retention_hours, now or datetime.now(UTC)
         ):
-            tell(told(upkeep))
+            _log.info(told(upkeep))
             done.append(upkeep)
         for upkeep in done:
             if upkeep.table_name in contracts:
-                describe(warehouse, contracts[upkeep.table_name], tell)
+                describe(warehouse, contracts[upkeep.table_name])
     return done
 
 

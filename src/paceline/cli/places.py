@@ -36,7 +36,15 @@ CONF = click.option(
     "Example: --conf my_conf",
 )
 DEBUG = click.option("--debug", is_flag=True, help="Show the stack trace of a failure.")
-QUIET = click.option("--quiet", "-q", "is_quiet", is_flag=True, help="Print errors only.")
+QUIET = click.option(
+    "--quiet", "-q", "is_quiet", is_flag=True, help="Print warnings and errors only."
+)
+PERSONAL = click.option(
+    "--personal",
+    "is_personal",
+    is_flag=True,
+    help="Show PERSONAL DATA too: ids of athletes, values of theirs, and paths in full.",
+)
 
 PLACES = (WAREHOUSE, CATALOG, SCHEMA, CONF)
 

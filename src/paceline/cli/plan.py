@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -11,14 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import click
-from rich.console import Console
-
 from paceline import ledger, lineage, rehearsal
 from paceline.claim import Hook, no_hook, staging_name
 from paceline.cli.execute import Options, execute
-from paceline.cli.grids import console, grid
 from paceline.cli.opening import is_empty, opened
+from paceline.cli.screen import HIDDEN, numbers, say, say_grid, say_json, texts, words
 from paceline.errors import UsageError
 from paceline.ledger import Entry
 from paceline.rehearsal import Delivered, Refused, Touched
@@ -100,7 +96,6 @@ def _rehearsed(
     entries = execute(
         tuple(lineage.JOBS),
         options,
-        tell=_nobody,
         hook=hook,
         spark=spark,
         now=now,
@@ -134,83 +129,76 @@ def _told(entry: Entry, reason: str | None) -> dict[str, Any]:
     }
 
 
-def _nobody(line: str) -> None:
-    """A rehearsal speaks of runs that nobody will find."""
-
-
-def show(planned: Plan, *, as_json: bool) -> None:
-    """Prints a plan."""
+def show(planned: Plan, *, as_json: bool, is_personal: bool = False) -> None:
+    """Prints a plan; athletes are named only when `is_personal`."""
+    if not is_personal:
+        hidden = tuple(replace(row, athlete_id=HIDDEN) for row in planned.touched)
+        planned = replace(planned, touched=hidden)
     if as_json:
-        print(json.dumps(asdict(planned), default=str, indent=2))
+        say_json(asdict(planned), is_personal=is_personal)
         return
-    screen = console()
-    _print_tables(screen, planned.tables)
+    _say_tables(planned.tables)
     if planned.deliveries:
-        _print_deliveries(screen, planned.deliveries)
+        rows = [(row.table_name, f"{row.records:,}", row.path) for row in planned.deliveries]
+        columns = [*words("table"), *numbers("records"), *texts("file")]
+        say_grid("New deliveries", columns, rows, is_personal=is_personal)
     if planned.touched:
-        _print_touched(screen, planned)
+        _say_touched(planned, is_personal=is_personal)
     if planned.refused:
-        _print_refused(screen, planned.refused)
+        columns = [*words("table"), *numbers("records"), *texts("broken rules", "for example")]
+        refused = [
+            (row.table_name, f"{row.records:,}", ", ".join(row.reasons), row.example or "")
+            for row in planned.refused
+        ]
+        say_grid("What would be refused", columns, refused, is_personal=is_personal)
     if planned.checks:
-        _print_checks(screen, planned.checks)
-    click.echo("Nothing was changed. `paceline run` with the same arguments does this.")
+        columns = [*words("table", "check", "verdict"), *numbers("observed", "allowed")]
+        say_grid("What the audits would say", columns, map(_check, planned.checks))
+    say("Nothing was changed. `paceline run` with the same arguments does this.")
 
 
-def _print_tables(screen: Console, tables: Sequence[dict[str, Any]]) -> None:
-    shown = grid("What a run would do")
-    for heading in ("table", "status", "verdict"):
-        shown.add_column(heading, no_wrap=True)
-    for heading in ("insert", "update", "delete", "refuse", "athletes", "days"):
-        shown.add_column(heading, justify="right", no_wrap=True)
+def _say_tables(tables: Sequence[dict[str, Any]]) -> None:
     counts = (
         *("rows_inserted", "rows_updated", "rows_deleted", "rows_quarantined"),
         *("touched_athletes", "touched_days"),
     )
-    for row in tables:
-        shown.add_row(
+    rows = [
+        (
             *(row["table_name"], row["status"], row["verdict"] or ""),
             *("" if row[name] is None else f"{row[name]:,}" for name in counts),
         )
-    screen.print(shown)
-    for row in tables:
-        if row["reason"]:
-            screen.print(f" {row['table_name']}: {row['reason']}", soft_wrap=True)
-    screen.print()
+        for row in tables
+    ]
+    counted = numbers("insert", "update", "delete", "refuse", "athletes", "days")
+    say_grid("What a run would do", [*words("table", "status", "verdict"), *counted], rows)
+    say(*(f" {row['table_name']}: {row['reason']}" for row in tables if row["reason"]), "")
 
 
-def _print_deliveries(screen: Console, deliveries: Sequence[Delivered]) -> None:
-    shown = grid("New deliveries")
-    shown.add_column("table", no_wrap=True)
-    shown.add_column("records", justify="right")
-    shown.add_column("file", overflow="fold")
-    for found in deliveries:
-        shown.add_row(found.table_name, f"{found.records:,}", found.path)
-    screen.print(shown)
-
-
-def _print_touched(screen: Console, planned: Plan) -> None:
-    shown = grid("Who would be touched")
-    shown.add_column("table", no_wrap=True)
-    for heading in ("athlete", "+", "~", "-", "days"):
-        shown.add_column(heading, justify="right")
-    shown.add_column("from, to", no_wrap=True)
-    shown.add_column("because of", overflow="fold")
+def _say_touched(planned: Plan, *, is_personal: bool) -> None:
     in_all = {row["table_name"]: row["touched_athletes"] for row in planned.tables}
+    shown: list[Sequence[str]] = []
     for name, group in groupby(planned.touched, key=lambda row: row.table_name):
         rows = list(group)[:SHOWN_ATHLETES]
-        for row in rows:
-            days = "" if row.first_day is None else f"{row.first_day} {row.last_day}"
-            shown.add_row(
-                name,
-                str(row.athlete_id),
-                *(f"{count:,}" for count in (row.inserted, row.updated, row.deleted)),
-                "" if row.days is None else f"{row.days:,}",
-                days,
-                _because(row.because_of),
-            )
+        shown += map(_touched, rows)
         if in_all[name] > len(rows):
-            shown.add_row(name, f"and {in_all[name] - len(rows):,} more")
-    screen.print(shown)
+            shown.append((name, f"and {in_all[name] - len(rows):,} more"))
+    columns = [
+        *words("table"),
+        *numbers("athlete", "+", "~", "-", "days"),
+        *words("from, to"),
+        *texts("because of"),
+    ]
+    say_grid("Who would be touched", columns, shown, is_personal=is_personal)
+
+
+def _touched(row: Touched) -> Sequence[str]:
+    days = "" if row.first_day is None else f"{row.first_day} {row.last_day}"
+    return (
+        *(row.table_name, str(row.athlete_id)),
+        *(f"{count:,}" for count in (row.inserted, row.updated, row.deleted)),
+        "" if row.days is None else f"{row.days:,}",
+        *(days, _because(row.because_of)),
+    )
 
 
 def _because(paths: Sequence[str]) -> str:
@@ -219,27 +207,7 @@ def _because(paths: Sequence[str]) -> str:
     return f"{said} and {more:,} more" if more > 0 else said
 
 
-def _print_refused(screen: Console, refused: Sequence[Refused]) -> None:
-    shown = grid("What would be refused")
-    shown.add_column("table", no_wrap=True)
-    shown.add_column("records", justify="right")
-    shown.add_column("broken rules", overflow="fold")
-    shown.add_column("for example", overflow="fold")
-    for row in refused:
-        shown.add_row(row.table_name, f"{row.records:,}", ", ".join(row.reasons), row.example or "")
-    screen.print(shown)
-
-
-def _print_checks(screen: Console, checks: Sequence[dict[str, Any]]) -> None:
-    shown = grid("What the audits would say")
-    for heading in ("table", "check", "verdict"):
-        shown.add_column(heading, no_wrap=True)
-    for heading in ("observed", "allowed"):
-        shown.add_column(heading, justify="right")
-    for row in checks:
-        observed = "" if row["observed"] is None else f"{row['observed']:,.6g}"
-        shown.add_row(
-            *(row["table_name"], row["check_name"], row["verdict"]),
-            *(observed, f"{row['threshold']:,.6g}"),
-        )
-    screen.print(shown)
+def _check(row: dict[str, Any]) -> Sequence[str]:
+    observed = "" if row["observed"] is None else f"{row['observed']:,.6g}"
+    names = row["table_name"], row["check_name"], row["verdict"]
+    return *names, observed, f"{row['threshold']:,.6g}"

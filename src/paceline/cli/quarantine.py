@@ -5,7 +5,6 @@ What needs PySpark is imported inside the functions, so that the help does witho
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ import click
 from paceline import quarantine
 from paceline.cli.places import DEBUG, PLACES, need_pyspark, with_options
 from paceline.cli.quarantine_screen import as_data, print_groups, print_records, shown
+from paceline.cli.screen import say, say_json
 from paceline.contract import Contract, load_all
 from paceline.errors import RejectedError, UsageError
 from paceline.quarantine import Wanted
@@ -88,14 +88,14 @@ def list_command(limit: int, as_json: bool, **arguments: Any) -> None:
     contracts = _contracts(options)
     if as_json:
         listed = [as_data(record, contracts.get(record.table_name)) for record in found]
-        _echo_json({"records": listed, "total": total})
+        say_json({"records": listed, "total": total})
         return
     if not found:
-        click.echo(f"No {'resolved' if wanted.is_resolved else 'open'} record is like that.")
+        say(f"No {'resolved' if wanted.is_resolved else 'open'} record is like that.")
         return
     print_records(found, contracts, is_resolved=wanted.is_resolved)
     if total > len(found):
-        click.echo(
+        say(
             f"{total - len(found):,} more: raise --limit, or ask for fewer with --table, --reason, "
             "--athlete or --run."
         )
@@ -113,10 +113,10 @@ def group_command(as_json: bool, **arguments: Any) -> None:
     options, wanted = _options(arguments), _wanted(arguments)
     *found, total = quarantine.groups(_opened(options), wanted)
     if as_json:
-        _echo_json({"groups": [asdict(group) for group in found], "total": asdict(total)})
+        say_json({"groups": [asdict(group) for group in found], "total": asdict(total)})
         return
     if not found:
-        click.echo(f"No {'resolved' if wanted.is_resolved else 'open'} record is like that.")
+        say(f"No {'resolved' if wanted.is_resolved else 'open'} record is like that.")
         return
     print_groups(found, total)
 
@@ -138,9 +138,9 @@ def show_command(reject_key: str, table_name: str | None, as_json: bool, **argum
     _check_table(table_name)
     found = quarantine.find(_opened(options), reject_key, table_name)
     if as_json:
-        _echo_json({"records": [asdict(record) for record in found]})
+        say_json({"records": [asdict(record) for record in found]}, is_personal=True)
         return
-    click.echo("\n".join(shown(found, _contracts(options).get(found[0].table_name))))
+    say(*shown(found, _contracts(options).get(found[0].table_name)), is_personal=True)
 
 
 @quarantine_group.command("redrive")
@@ -199,7 +199,7 @@ def prune_command(older_than: int, dry_run: bool, **arguments: Any) -> None:
             else quarantine.prune(warehouse, before)
         )
     done = "to be deleted" if dry_run else "deleted"
-    click.echo(f"Records {done}, resolved before {before:%Y-%m-%d %H:%M} UTC: {count:,}")
+    say(f"Records {done}, resolved before {before:%Y-%m-%d %H:%M} UTC: {count:,}")
 
 
 def _options(arguments: dict[str, Any]) -> Options:
@@ -231,10 +231,6 @@ def _opened(options: Options) -> Warehouse:
     return opened(*root_and_catalog(options), options.schema)
 
 
-def _echo_json(found: dict[str, Any]) -> None:
-    click.echo(json.dumps(found, default=str, indent=2))
-
-
 def _contracts(options: Options) -> dict[str, Contract]:
     return load_all(conf_directory(options.conf) / "contracts")
 
@@ -246,18 +242,18 @@ def _redrive(options: Options, table_name: str | None) -> None:
     warehouse = _opened(options)
     compared = frozenset(n for n in quarantine.open_counts(warehouse) if table_name in (None, n))
     if not compared:
-        click.echo(f"{table_name or 'No table'} has {'no ' if table_name else ''}open records.")
+        say(f"{table_name or 'No table'} has {'no ' if table_name else ''}open records.")
         return
     # The machine dates what it refuses and resolves by the start of the run.
     now, rejected = datetime.now(UTC), None
     try:
-        execute(tuple(lineage.JOBS), options, tell=click.echo, now=now, compare_all=compared)
+        execute(tuple(lineage.JOBS), options, now=now, compare_all=compared)
     except RejectedError as error:
         rejected = error
-    click.echo("Of the records that were open:")
+    say("Of the records that were open:")
     for name, found in sorted(quarantine.outcomes(warehouse, now).items()):
         if name in compared:
             told = f"  {name:<40} {found.released:,} released, {found.remaining:,} remain"
-            click.echo(f"{told}; {found.added:,} refused anew" if found.added else told)
+            say(f"{told}; {found.added:,} refused anew" if found.added else told)
     if rejected is not None:
         raise rejected

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table as Grid
-
 from paceline import quarantine
+from paceline.cli.screen import HIDDEN, numbers, say_grid, texts, words
 from paceline.contract import Contract
 from paceline.quarantine import Group, Record
-from paceline.sources.files import masked
 from paceline.table import UNREADABLE
 
-PIPED_WIDTH = 160
-HIDDEN = "***"
 # A hostile payload could ask for gigabytes of blanks: deeper levels are not set off any more.
 MOST_INDENTED_LEVELS = 20
 
@@ -32,8 +25,7 @@ def as_data(record: Record, contract: Contract | None) -> dict[str, Any]:
     """A record as it is listed: without payload and values, and without ids of people."""
     cells = asdict(record)
     del cells["payload"], cells["broken_values"]
-    source_path = None if record.source_path is None else masked(record.source_path)
-    return cells | {"key": _cells(record, contract), "source_path": source_path}
+    return cells | {"key": _cells(record, contract)}
 
 
 def print_records(
@@ -41,50 +33,35 @@ def print_records(
 ) -> None:
     """Prints a table of records, without what is personal in them."""
     title = f"{'Resolved' if is_resolved else 'Open'} records"
-    grid = _grid(title, "table", "reject key", "first seen (UTC)")
-    for heading in ("key", "broken rules", "source", *(["resolved by"] if is_resolved else [])):
-        grid.add_column(heading, overflow="fold")
-    for record in found:
-        cells = [
+    folded = ("key", "broken rules", "source", *(["resolved by"] if is_resolved else []))
+    rows = [
+        [
             record.table_name,
             record.reject_key[: quarantine.SHOWN_DIGITS],
             _minute(record.first_seen),
-            "\n".join(_key(record, contracts.get(record.table_name))),
-            "\n".join(record.reasons),
-            masked(_source(record)),
+            _key(record, contracts.get(record.table_name)),
+            list(record.reasons),
+            _source(record),
+            *([record.resolved_by or ""] if is_resolved else []),
         ]
-        grid.add_row(*cells, *([record.resolved_by or ""] if is_resolved else []))
-    _print(grid)
+        for record in found
+    ]
+    say_grid(title, [*words("table", "reject key", "first seen (UTC)"), *texts(*folded)], rows)
 
 
 def print_groups(found: list[Group], total: Group) -> None:
     """Prints how many records each rule has refused, and all of them."""
-    grid = _grid("Records by broken rule", "table", "first seen (UTC)", "last seen (UTC)")
-    grid.add_column("records", justify="right", no_wrap=True)
-    grid.add_column("broken rule", overflow="fold")
-    for group in [*found, total]:
-        if group is total:
-            grid.add_section()
-        seen = _minute(group.first_seen), _minute(group.last_seen)
-        count, rule = f"{group.records:,}", _printable(group.reason or "")
-        grid.add_row(group.table_name or "all records", *seen, count, rule)
-    _print(grid)
+    columns = [
+        *words("table", "first seen (UTC)", "last seen (UTC)"),
+        *numbers("records"),
+        *texts("broken rule"),
+    ]
+    say_grid("Records by broken rule", columns, [*map(_group, found), None, _group(total)])
 
 
-def _grid(title: str, *headings: str) -> Grid:
-    """An empty table whose first columns are never folded."""
-    grid = Grid(
-        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for heading in headings:
-        grid.add_column(heading, no_wrap=True)
-    return grid
-
-
-def _print(grid: Grid) -> None:
-    # Names of files may look like markup. Where nobody looks at a terminal, lines may be long.
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
-    Console(width=width, markup=False, emoji=False, highlight=False).print(grid)
+def _group(group: Group) -> list[str]:
+    seen = _minute(group.first_seen), _minute(group.last_seen)
+    return [group.table_name or "all records", *seen, f"{group.records:,}", group.reason or ""]
 
 
 def shown(found: list[Record], contract: Contract | None) -> list[str]:
@@ -109,11 +86,11 @@ def shown(found: list[Record], contract: Contract | None) -> list[str]:
             for r in earlier
         ),
     ]
-    lines = [f"{name:<12} {_printable(value)}" for name, value in parts]
+    lines = [f"{name:<12} {value}" for name, value in parts]
     for heading, pairs in (("broken rules", broken), ("their values", values)):
-        lines += ["", heading, *(f"  {name}: {_printable(value)}" for name, value in pairs)]
+        lines += ["", heading, *(f"  {name}: {value}" for name, value in pairs)]
     payload = _indented(record.payload or "")
-    return [*lines, "", "payload", *(_printable(line) for line in payload.split("\n"))]
+    return [*lines, "", "payload", *payload.split("\n")]
 
 
 def _indented(payload: str) -> str:
@@ -137,7 +114,7 @@ def _indented(payload: str) -> str:
 
 
 def _key(record: Record, contract: Contract | None) -> list[str]:
-    return [f"{name} {_printable(str(value))}" for name, value in _cells(record, contract).items()]
+    return [f"{name} {value}" for name, value in _cells(record, contract).items()]
 
 
 def _cells(record: Record, contract: Contract | None) -> dict[str, Any]:
@@ -149,11 +126,6 @@ def _cells(record: Record, contract: Contract | None) -> dict[str, Any]:
 
 def _source(record: Record) -> str:
     return f"{record.source_path}:{record.line_number}" if record.source_path else ""
-
-
-def _printable(text: str) -> str:
-    """The text with control characters written out: a payload may hold commands for a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _text(value: str | None) -> str:

@@ -18,6 +18,7 @@ from paceline.cli.places import (
     unwritable,
     with_options,
 )
+from paceline.cli.screen import say
 from paceline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def report_command(
     except OSError as error:
         raise unwritable(path, "report", str(error.strerror)) from error
     about = "the pipeline" if athlete is None else "an athlete; it holds personal data"
-    click.echo(f"{path}: a report about {about}")
+    say(f"{path}: a report about {about}")
 
 
 def _athlete(options: Options, athlete_id: int, weeks: int) -> str:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from paceline import ledger, lineage
 from paceline.audit import ERROR, FAIL
 from paceline.changes import changes
 from paceline.claim import fingerprint
 from paceline.cli.execute import ROLLING, Options, policies_in_force
-from paceline.cli.grids import console, grid
 from paceline.cli.opening import looked_at
+from paceline.cli.screen import HIDDEN, numbers, say, say_grid, say_json, texts, words
 from paceline.contract import Contract, load_all
 from paceline.deliveries import LandingZone
 from paceline.errors import PacelineError
 from paceline.ledger import Sealed
 from paceline.run import Settings, conf_directory, horizon, load_settings
-from paceline.sources.files import masked
 from paceline.sources.limits import Limits
 from paceline.table import Context, Table
 from paceline.warehouse import Warehouse
@@ -34,23 +30,26 @@ _HEALTHY = (ledger.PUBLISHED, ledger.UNCHANGED)
 Facts = dict[str, Any]
 
 
-def show(options: Options, *, as_json: bool, is_check: bool) -> None:
+def show(options: Options, *, as_json: bool, is_check: bool, is_personal: bool) -> None:
     """Prints the state of the tables.
 
     Args:
         options: where tables, deliveries and settings are.
         as_json: whether to print JSON.
         is_check: whether what a person should look at is an error.
+        is_personal: whether athletes are named.
 
     Raises:
         UsageError: when there is no warehouse.
         PacelineError: when `is_check` and something is wrong; says what.
     """
     told = found(options, datetime.now(UTC))
+    if not is_personal:
+        told["rolling"] = [row | {"athlete_id": HIDDEN} for row in told["rolling"]]
     if as_json:
-        print(json.dumps(told, default=str, indent=2))
+        say_json(told, is_personal=is_personal)
     else:
-        _print(told)
+        _say(told, is_personal=is_personal)
     if is_check and told["problems"]:
         raise PacelineError(f"Not all is well: {'; '.join(told['problems'])}.")
 
@@ -242,71 +241,54 @@ def _last_days(warehouse: Warehouse, athletes: int = 2, days: int = 3) -> list[F
     return [row.asDict() for row in rows]
 
 
-def _print(found: Facts) -> None:
-    screen = console()
-    _print_tables(screen, found["tables"])
-    _print_runs(screen, found["runs"])
-    refused = grid("Quarantined, waiting for a better record or rule")
-    refused.add_column("table", no_wrap=True)
-    refused.add_column("records", justify="right")
-    refused.add_column("broken rules", overflow="fold")
-    refused.add_column("for example", overflow="fold")
-    for row in found["quarantine"]:
-        refused.add_row(
-            row["table_name"],
-            f"{row['records']:,}",
-            row["reasons"],
-            masked(row["example"] or ""),
-        )
-    screen.print(refused)
+def _say(found: Facts, *, is_personal: bool) -> None:
+    _say_tables(found["tables"])
+    _say_runs(found["runs"])
+    refused = [
+        (row["table_name"], f"{row['records']:,}", row["reasons"], row["example"] or "")
+        for row in found["quarantine"]
+    ]
+    columns = [*words("table"), *numbers("records"), *texts("broken rules", "for example")]
+    title = "Quarantined, waiting for a better record or rule"
+    say_grid(title, columns, refused, is_personal=is_personal)
     if found["rolling"]:
-        _print_days(screen, found["rolling"])
-    for problem in found["problems"]:
-        screen.print(f"! {problem}", style="yellow")
+        days = [[_cell(row[name]) for name in ROLLING_COLUMNS] for row in found["rolling"]]
+        say_grid("The last days of two athletes", numbers(*ROLLING_COLUMNS), days)
+    say(*(f"! {problem}" for problem in found["problems"]))
 
 
-def _print_tables(screen: Console, rows: Sequence[Facts]) -> None:
-    tables = grid("Published")
-    for heading in ("table", "last run", "verdict", "verified"):
-        tables.add_column(heading, no_wrap=True)
-    for heading in ("version", "rows", "took", "age"):
-        tables.add_column(heading, justify="right")
-    tables.add_column("pending", overflow="fold")
-    for row in rows:
-        took = row["published_in_ms"]
-        tables.add_row(
-            *(row[name] or "" for name in ("table_name", "last_status", "verdict", "verified")),
-            *("" if row[name] is None else f"{row[name]:,}" for name in ("version", "rows")),
-            "" if took is None else f"{took / 1000:.1f} s",
-            "" if row["age"] is None else f"{row['age']:,.1f} {row['unit']}",
-            ", ".join(row["pending"]),
-        )
-    screen.print(tables)
+def _say_tables(rows: Sequence[Facts]) -> None:
+    columns = [
+        *words("table", "last run", "verdict", "verified"),
+        *numbers("version", "rows", "took", "age"),
+        *texts("pending"),
+    ]
+    say_grid("Published", columns, map(_table, rows))
 
 
-def _print_runs(screen: Console, rows: Sequence[Facts]) -> None:
-    runs = grid("The last runs")
-    for heading in ("run", "job", "verdict"):
-        runs.add_column(heading, no_wrap=True)
-    for heading in ("took", "published", "not", "rows"):
-        runs.add_column(heading, justify="right")
-    for row in rows:
-        took = row["took_ms"]
-        runs.add_row(
-            *(row["run_id"], row["job"], row["verdict"] or ""),
-            "" if took is None else f"{took / 1000:.1f} s",
-            *(f"{row[name] or 0:,}" for name in ("published", "not_published", "rows")),
-        )
-    screen.print(runs)
+def _table(row: Facts) -> Sequence[str]:
+    took = row["published_in_ms"]
+    return (
+        *(row[name] or "" for name in ("table_name", "last_status", "verdict", "verified")),
+        *("" if row[name] is None else f"{row[name]:,}" for name in ("version", "rows")),
+        "" if took is None else f"{took / 1000:.1f} s",
+        "" if row["age"] is None else f"{row['age']:,.1f} {row['unit']}",
+        ", ".join(row["pending"]),
+    )
 
 
-def _print_days(screen: Console, rows: Sequence[Facts]) -> None:
-    days = grid("The last days of two athletes")
-    for name in ROLLING_COLUMNS:
-        days.add_column(name, justify="right")
-    for row in rows:
-        days.add_row(*(_cell(row[name]) for name in ROLLING_COLUMNS))
-    screen.print(days)
+def _say_runs(rows: Sequence[Facts]) -> None:
+    columns = [*words("run", "job", "verdict"), *numbers("took", "published", "not", "rows")]
+    say_grid("The last runs", columns, map(_run, rows))
+
+
+def _run(row: Facts) -> Sequence[str]:
+    took = row["took_ms"]
+    return (
+        *(row["run_id"], row["job"], row["verdict"] or ""),
+        "" if took is None else f"{took / 1000:.1f} s",
+        *(f"{row[name] or 0:,}" for name in ("published", "not_published", "rows")),
+    )
 
 
 def _cell(value: Any) -> str:

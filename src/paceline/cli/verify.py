@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from paceline import __version__, ledger, lineage
 from paceline.cli.execute import ROLLING, Options, policies_in_force
 from paceline.cli.opening import opened, root_and_catalog
+from paceline.cli.screen import HIDDEN, say, say_json
 from paceline.contract import Contract, load_all
 from paceline.errors import PacelineError, UsageError
 from paceline.ledger import Entry, State
@@ -27,18 +26,20 @@ def verify_tables(
     options: Options,
     athletes: int | None,
     table_name: str | None,
-    tell: Callable[[str], None] = print,
     *,
     as_json: bool = False,
+    is_quiet: bool = False,
+    is_personal: bool = False,
 ) -> list[Finding]:
-    """Compares published tables with their rebuild, tells the result and notes it in the ledger.
+    """Compares published tables with their rebuild, says the result and notes it in the ledger.
 
     Args:
         options: where the tables are, and the settings.
         athletes: how many athletes to compare, chosen by the hash of their id; None means all.
         table_name: the only table to compare; None means all.
-        tell: called with each line for the user.
-        as_json: whether the only line is JSON.
+        as_json: whether the result is printed as JSON.
+        is_quiet: whether only JSON and errors are printed.
+        is_personal: whether values that the contracts classify are shown.
 
     Raises:
         UsageError: when there is no such table or warehouse.
@@ -68,16 +69,17 @@ def verify_tables(
         run_id = new_run_id(started_at)
         entries = [_entry(finding, run_id, scope, started_at, context) for finding in findings]
         ledger.append(warehouse, entries)
+    shown = findings if is_personal else [_hidden(f, contracts[f.table_name]) for f in findings]
     if as_json:
-        shown = [asdict(finding) | {"verdict": finding.verdict} for finding in findings]
-        found = {"run_id": run_id, "scope": scope or "all rows", "tables": shown}
-        tell(json.dumps(found, default=str, indent=2))
-    else:
-        tell(f"{JOB} {run_id}: {scope or 'all rows'}")
-        for finding in findings:
-            tell(_told(finding))
+        judged = [asdict(finding) | {"verdict": finding.verdict} for finding in shown]
+        found = {"run_id": run_id, "scope": scope or "all rows", "tables": judged}
+        say_json(found, is_personal=is_personal)
+    elif not is_quiet:
+        say(f"{JOB} {run_id}: {scope or 'all rows'}")
+        for finding in shown:
+            say(_told(finding))
             for difference in finding.first:
-                tell(_shown(difference))
+                say(*_shown(difference), is_personal=is_personal)
     _raise(findings)
     return findings
 
@@ -131,13 +133,33 @@ def _told(finding: Finding) -> str:
     return f"{line} {finding.compared:,} rows compared, {found}"
 
 
-def _shown(difference: Difference) -> str:
-    key = ", ".join(f"{name} {_text(value)}" for name, value in difference.key.items())
-    columns = "".join(
-        f"\n        {name}: published {_text(published)}, rebuilt {_text(rebuilt)}"
-        for name, published, rebuilt in difference.columns
+def _hidden(finding: Finding, contract: Contract) -> Finding:
+    """The same without the values of columns that the contract classifies."""
+    classified = {column.name for column in contract.columns if column.classification}
+
+    def shown(name: str, value: Any) -> Any:
+        return HIDDEN if name in classified and value is not None else value
+
+    hidden = tuple(
+        Difference(
+            {name: shown(name, value) for name, value in difference.key.items()},
+            difference.what,
+            tuple((n, shown(n, old), shown(n, new)) for n, old, new in difference.columns),
+        )
+        for difference in finding.first
     )
-    return f"    {key} {difference.what}{columns}"
+    return replace(finding, first=hidden)
+
+
+def _shown(difference: Difference) -> list[str]:
+    key = ", ".join(f"{name} {_text(value)}" for name, value in difference.key.items())
+    return [
+        f"    {key} {difference.what}",
+        *(
+            f"        {name}: published {_text(published)}, rebuilt {_text(rebuilt)}"
+            for name, published, rebuilt in difference.columns
+        ),
+    ]
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,17 @@ LINK_OUT = "links out of the landing zone"
 LINK_TO_NOTHING = "is a link to nothing"
 NO_FILE = "is neither a file nor a folder"
 
-_ATHLETE_FOLDER = re.compile(r"(athlete_id=)[^/]+")
+# What names an athlete wherever it stands: `athlete_id=7`, `athlete-7`, `athletes/7`, and the name
+# of Strava's own archive, `export_12345678`.
+_ATHLETE = re.compile(
+    r"""(?i)(athlete_id=)[^/\s"',;:)]+"""
+    r"""|(athlete(?:s/|[\s_.:="'-]{0,4}(?:id)?[\s_.:="'-]{0,4}))\d+"""
+    r"""|(export[_-]?)\d{5,}"""
+)
+
+
+_PATH, _NUMBER = re.compile(r"\S*/\S*"), re.compile(r"\d+")
+HIDDEN = "***"
 
 
 class Refused(Exception):
@@ -73,18 +83,30 @@ def listing(root: Path) -> Listing:
     return found
 
 
-def shown(path: str) -> str:
-    """Return the path for a message: what is not UTF-8 as U+FFFD, what does not print escaped.
+def escaped(text: str) -> str:
+    """Return the text on one line, with what does not print written out.
 
-    A name may hold line breaks and the escape sequences of terminals.
+    A name or a payload may hold line breaks and the escape sequences of terminals.
     """
-    text = as_text(path)
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def masked(path: str) -> str:
-    """Return the path as `shown`, but without the ids in folders `athlete_id=<id>`."""
-    return _ATHLETE_FOLDER.sub(r"\1***", shown(path))
+def masked(text: str) -> str:
+    """Return the text `escaped`, and with `***` in place of each number that names an athlete."""
+    return _ATHLETE.sub(lambda found: f"{found[1] or found[2] or found[3]}{HIDDEN}", escaped(text))
+
+
+def shown(path: str) -> str:
+    """Return a path for a message: `masked`, and with U+FFFD for what is not UTF-8."""
+    return masked(as_text(path))
+
+
+def without_path_numbers(text: str) -> str:
+    """Return the text `masked`, and with `***` for each number in a word with a `/`.
+
+    They may be ids, and what is kept or sent away names a file well enough without them.
+    """
+    return _PATH.sub(lambda path: _NUMBER.sub(HIDDEN, path[0]), masked(text))
 
 
 def as_text(path: str) -> str:
