@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from paceline import erased, landing
 from paceline.landing import Delivery
 from paceline.ledger import DELIVERIES, DELIVERIES_DDL, append_rows
-from paceline.sources.files import shown
+from paceline.sources.files import HIDDEN, shown
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.warehouse import Warehouse
 
@@ -75,12 +75,12 @@ class LandingZone:
     def refusals(self) -> list[str]:
         """A sentence for each file that holds records of erased athletes; these are not read."""
         told = [
-            f"{shown(path)} holds records of erased athletes ({count}), which were left out: "
+            f"{self._shown(path)} holds records of erased athletes ({count}), which were left out: "
             "remove them from the file"
             for path, count in sorted(self._refused.items())
         ]
         return told + [
-            f"{shown(path)} lies in the folder of an erased athlete and is skipped: remove it"
+            f"{self._shown(path)} lies in the folder of an erased athlete and is skipped: remove it"
             for path in self._closed
         ]
 
@@ -90,7 +90,10 @@ class LandingZone:
         if not noted:
             return
         rows = [
-            (self._table_name, d.path, d.size, d.mtime_us, d.digest, count, self._run_id, self._now)
+            (
+                *(self._table_name, self._kept_name(d.path), d.size, d.mtime_us),
+                *(d.digest, count, self._run_id, self._now),
+            )
             for d, count in noted
         ]
         append_rows(self._warehouse, DELIVERIES, DELIVERIES_DDL, rows)
@@ -104,7 +107,21 @@ class LandingZone:
         if self._erased is None:
             return found
         self._closed = [d.path for d in found.new if self._erased.has_folder(d.path)]
-        return replace(found, new=tuple(d for d in found.new if d.path not in self._closed))
+        # A delivery that was named after an erased athlete is known by another name.
+        delivered = {(d.path, d.digest) for d in known}
+        new = tuple(
+            d
+            for d in found.new
+            if d.path not in self._closed
+            and (self._erased.anonymous(d.path), d.digest) not in delivered
+        )
+        return replace(found, new=new)
+
+    def _shown(self, path: str) -> str:
+        return shown(path if self._erased is None else self._erased.anonymous(path, HIDDEN))
+
+    def _kept_name(self, path: str) -> str:
+        return path if self._erased is None else self._erased.anonymous(path)
 
     def _known(self) -> list[Delivery]:
         known = self._warehouse.table(DELIVERIES)

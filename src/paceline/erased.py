@@ -42,6 +42,12 @@ ACTIVITY_MENTION = (
     r'|"(?:activity_)?id\\*"\s*:\s*\\*"?0*([0-9]{1,19})(?![0-9])'
 )
 
+# The least id that a number in a path tells of by itself.
+LEAST_TELLING = 100
+_LABEL = r"(?i)(athlete[^0-9/]{0,4}/?)"
+_NUMBER = re.compile(rf"{_LABEL}?(?<![0-9])0*([0-9]{{1,19}})(?![0-9])")
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+
 
 @dataclass(frozen=True)
 class Erased:
@@ -68,6 +74,23 @@ class Erased:
         """Whether a file lies in the folder `athlete_id=<id>` of an erased athlete."""
         athlete = folder_athlete_id(path)
         return athlete is not None and self.has(ATHLETE, athlete)
+
+    def anonymous(self, path: str, stand_in: str | None = None) -> str:
+        """A path with a pseudonym, or `stand_in`, for each number that is an erased athlete's id.
+
+        A number below 100 may be a day or a part: it counts only where `athlete` stands before it.
+        """
+
+        def replaced(found: re.Match[str]) -> str:
+            label, number = found[1] or "", int(found[2])
+            is_meant = (label or number >= LEAST_TELLING) and self.has(ATHLETE, number)
+            return f"{label}{stand_in or self.pseudonym(number)}" if is_meant else found[0]
+
+        return _NUMBER.sub(replaced, path)
+
+    def pseudonym(self, athlete: int) -> str:
+        """What stands for an athlete in a path: letters, so that it is never taken for an id."""
+        return self.hash(ATHLETE, athlete)[:16].translate(_LETTERS)
 
     def without(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The records of a batch of bronze that are not of an erased athlete.
@@ -98,6 +121,12 @@ class Erased:
             for kind, pattern in ((ATHLETE, ATHLETE_MENTION), (ACTIVITY, ACTIVITY_MENTION))
             for number in mentioned(pattern, text)
         )
+
+
+def path_pattern(athlete: int) -> str:
+    """What finds the id of an athlete in a path, as `Erased.anonymous` does; $1 comes before it."""
+    label = f"{_LABEL}?" if athlete >= LEAST_TELLING else _LABEL
+    return rf"{label}(?<![0-9])0*{athlete}(?![0-9])"
 
 
 def mentioned(pattern: str, text: str) -> set[int]:

@@ -16,11 +16,10 @@ from paceline import ledger
 from paceline.ledger import Entry, Sealed, State
 from paceline.maintenance import RETENTION_PROPERTY, stated_hours, vacuum
 from paceline.table import Table
-from paceline.warehouse import Position, Warehouse, literal
-from paceline.whereabouts import ATHLETE, Found, Place, count
+from paceline.warehouse import Position, Warehouse
+from paceline.whereabouts import ATHLETE, REASON, Found, Place, count
 
 JOB = "erase"
-REASON = "an athlete was erased"
 APPEND_ONLY = "delta.appendOnly"
 DELETION_VECTORS = "delta.enableDeletionVectors"
 
@@ -193,7 +192,7 @@ def _deletable(warehouse: Warehouse, name: str) -> Iterator[None]:
 def _remove(warehouse: Warehouse, place: Place, rows: int) -> None:
     """Removes the rows of the athlete in one commit, or none when there are none."""
     if rows:
-        action = f"UPDATE SET {place.forgets} = {literal(REASON)}" if place.forgets else "DELETE"
+        action = f"UPDATE SET {place.forgets}" if place.forgets else "DELETE"
         warehouse.spark.sql(
             f"MERGE INTO {warehouse.identifier(place.table_name)} t USING {ATHLETE} s"
             f" ON {place.condition} WHEN MATCHED THEN {action}"

@@ -221,8 +221,8 @@ def session(root: Path | None) -> SparkSession:
     One that is there is taken as it is, and belongs to whoever has made it: nobody here stops it.
 
     Args:
-        root: the local warehouse, where Spark may keep the directory of its schema `default`, which
-            it would otherwise leave in the working directory; None on a platform.
+        root: the local warehouse, which stands for the directory of Spark's schema `default`: Spark
+            would otherwise make one in the working directory; None on a platform.
 
     Raises:
         UsageError: when Java or the Delta jars are missing.
@@ -246,7 +246,7 @@ def session(root: Path | None) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("paceline")
     if root is not None:
-        builder = builder.config("spark.sql.warehouse.dir", str(root / "default"))
+        builder = builder.config("spark.sql.warehouse.dir", str(root))
     return builder.getOrCreate()
 
 

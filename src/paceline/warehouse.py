@@ -35,6 +35,9 @@ _CATALOG = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # What Hadoop's paths, URIs and globs take for something else, and what ends a name in SQL.
 _UNSAFE_IN_PATHS = frozenset("\\`%*?[]{}#;")
 
+# (application, name) of the tables that this process has made known to the catalog of a session.
+_registered: set[tuple[str, str]] = set()
+
 # Operations that move files but not rows.
 MAINTENANCE = (
     *("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "CLUSTER BY", "COMPUTE STATS"),
@@ -99,6 +102,7 @@ class Warehouse:
             self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.identifier(schema)}{location}")
 
     def _forget_others(self) -> None:
+        """Drops the names of other warehouses, which keeps their files; tables of others stay."""
         known = {row[0] for row in self.spark.sql("SHOW SCHEMAS").collect()}
         for schema in sorted(known & {self.identifier(schema) for schema in SCHEMAS}):
             for row in self.spark.sql(f"SHOW TABLES IN {schema}").collect():
@@ -106,17 +110,41 @@ class Warehouse:
                     continue  # a view of the session, which is listed with every schema
                 # Others may have given the table any name.
                 name = f"{schema}.`{row['tableName'].replace('`', '``')}`"
-                if self._is_external(name):
+                if self._is_ours(f"{schema}.{row['tableName']}", name):
                     self.spark.sql(f"DROP TABLE {name}")
 
-    def _is_external(self, name: str) -> bool:
-        """Whether dropping the name keeps the files."""
+    def _is_ours(self, plain_name: str, name: str) -> bool:
+        """Whether a name is one of paceline's, and dropping it keeps the files."""
         from pyspark.errors import AnalysisException
 
+        is_registered = (self._application, plain_name) in _registered
         try:
-            return self.spark.catalog.getTable(name).tableType == "EXTERNAL"
+            if self.spark.catalog.getTable(name).tableType != "EXTERNAL":
+                return False
+            return is_registered or LAYOUT_PROPERTY in self._properties(name)
         except AnalysisException:
-            return True  # its files have gone already
+            return is_registered  # its files have gone already
+
+    def _take_name(self, table_name: str) -> str:
+        """The name of a table in SQL, which from now on is this warehouse's in the session.
+
+        Raises:
+            UsageError: when a table of others has it.
+        """
+        name = self.identifier(table_name)
+        if self.root is not None and (self._application, name) not in _registered:
+            if self.spark.catalog.tableExists(name):
+                layer = table_name.split(".")[0]
+                raise UsageError(
+                    f"The catalog of this Spark session has a table {name} that is not paceline's: "
+                    f"give the schema another name, such as --schema {layer}=paceline_{layer}."
+                )
+            _registered.add((self._application, name))
+        return name
+
+    @property
+    def _application(self) -> str:
+        return str(self.spark.conf.get("spark.app.id"))
 
     def exists(self, table_name: str) -> bool:
         """Whether a table is there, in the catalog or on disk."""
@@ -156,7 +184,7 @@ class Warehouse:
         stated = {**properties, LAYOUT_PROPERTY: str(LAYOUT_VERSION)}
         listed = ", ".join(f"'{key}' = {literal(value)}" for key, value in stated.items())
         self.spark.sql(
-            f"CREATE TABLE {self.identifier(table_name)} ({ddl}) USING delta{layout}"
+            f"CREATE TABLE {self._take_name(table_name)} ({ddl}) USING delta{layout}"
             f"{self._location(table_name)} TBLPROPERTIES ({listed})"
         )
         return None
@@ -164,7 +192,7 @@ class Warehouse:
     def register(self, table_name: str) -> None:
         """Makes a table that is on disk known to the session; a catalog knows its tables."""
         if self.root is not None:
-            name, location = self.identifier(table_name), self._location(table_name)
+            name, location = self._take_name(table_name), self._location(table_name)
             self.spark.sql(f"CREATE TABLE IF NOT EXISTS {name} USING delta{location}")
 
     @contextmanager
@@ -191,8 +219,7 @@ class Warehouse:
 
     def properties(self, table_name: str) -> dict[str, str]:
         """The properties of a table, among them its constraints."""
-        rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.identifier(table_name)}").collect()
-        return {row["key"]: row["value"] for row in rows}
+        return self._properties(self.identifier(table_name))
 
     def position(self, table_name: str) -> Position:
         """The newest version of a table."""
@@ -216,10 +243,19 @@ class Warehouse:
         return self.rewrites_since(position) > 0
 
     def rewrites_since(self, position: Position) -> int:
-        """How many commits have written rows of a table after a version, maintenance apart."""
+        """How many commits have written rows of a table after a version, maintenance apart.
+
+        One that the history no longer lists counts, because nothing says that it wrote no row.
+        """
         history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(position.table_name)}")
-        later = history.where(history.version > position.version).select("operation").collect()
-        return sum(row["operation"] not in MAINTENANCE for row in later)
+        later = history.where(history.version > position.version)
+        operations = {row["version"]: row["operation"] for row in later.collect()}
+        passed = max(operations, default=position.version) - position.version
+        return passed - sum(operation in MAINTENANCE for operation in operations.values())
+
+    def _properties(self, name: str) -> dict[str, str]:
+        rows = self.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()
+        return {row["key"]: row["value"] for row in rows}
 
     def _location(self, table_name: str) -> str:
         return f" LOCATION {literal(str(self._path(table_name)))}" if self.root else ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from paceline import ledger
 from paceline.claim import staging_name
-from paceline.erased import ACTIVITY_MENTION, ATHLETE_MENTION
+from paceline.erased import ACTIVITY_MENTION, ATHLETE_MENTION, Erased, path_pattern
 from paceline.table import RECORD, Table
 from paceline.warehouse import Warehouse, literal
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # The view, with one row: the athlete.
 ATHLETE = "paceline_erased_athlete"
+# What the ledger says instead of a message that named an athlete.
+REASON = "an athlete was erased"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Place:
     Attributes:
         table_name: the table.
         condition: of SQL, whether a row `t` is of the athlete `s`.
-        forgets: the column that is emptied of what it says; None where whole rows are deleted.
+        forgets: the assignment in SQL after which a row no longer names them; None where whole rows
+            are deleted.
         is_received: whether it only ever grows otherwise.
     """
 
@@ -79,13 +82,16 @@ class Found:
 
 
 @contextmanager
-def found(warehouse: Warehouse, tables: Sequence[Table], athlete_id: int) -> Iterator[Found]:
+def found(
+    warehouse: Warehouse, tables: Sequence[Table], athlete_id: int, known: Erased
+) -> Iterator[Found]:
     """Looks for an athlete in all tables that are there, and lets `count` look again meanwhile.
 
     Args:
         warehouse: with the tables of ops known to the session.
         tables: all that are published, with their inputs.
         athlete_id: the athlete.
+        known: who has been erased before, with the salt of the warehouse.
     """
     places = _places(warehouse, tables)
     received = [place for place in places if place.is_received]
@@ -96,7 +102,7 @@ def found(warehouse: Warehouse, tables: Sequence[Table], athlete_id: int) -> Ite
             of_table = _activities(warehouse, name, athlete_id)
             activities |= {row["activity_id"] for row in of_table if not row["is_shared"]}
             shared |= {name for row in of_table if row["is_shared"]}
-    _name(warehouse, athlete_id, activities)
+    _name(warehouse, athlete_id, activities, known)
     try:
         yield Found(
             athlete_id,
@@ -138,14 +144,23 @@ def _places(warehouse: Warehouse, tables: Sequence[Table]) -> tuple[Place, ...]:
         name: f"CAST(get_json_object(t.key, '$.{name}') AS BIGINT)"
         for name in ("athlete_id", "activity_id")
     }
-    in_folder = "{} RLIKE s.folder"
     return (
         *published,
         *staging,
         Place(ledger.QUARANTINE, _is_of(key["athlete_id"], key["activity_id"], "t")),
-        Place(ledger.LEDGER, in_folder.format("t.message"), forgets="message"),
+        # Numbers of a message that names no path are none of an athlete.
+        Place(
+            ledger.LEDGER,
+            "t.message LIKE '%/%' AND t.message RLIKE s.in_path",
+            forgets=f"message = {literal(REASON)}",
+        ),
         *received,
-        Place(ledger.DELIVERIES, in_folder.format("t.path")),
+        # Not deleted: the file would be read again, with the records of others that are in it.
+        Place(
+            ledger.DELIVERIES,
+            "t.path RLIKE s.in_path",
+            forgets="path = regexp_replace(t.path, s.in_path, concat('$1', s.pseudonym))",
+        ),
     )
 
 
@@ -185,7 +200,9 @@ def _activities(warehouse: Warehouse, name: str, athlete_id: int) -> list[Row]:
     ).collect()
 
 
-def _name(warehouse: Warehouse, athlete_id: int, activities: Collection[int]) -> None:
+def _name(
+    warehouse: Warehouse, athlete_id: int, activities: Collection[int], known: Erased
+) -> None:
     """Makes the athlete known to SQL: one row, to which the conditions refer as `s`.
 
     A view without a table below it: Delta would copy any other source of a MERGE first.
@@ -195,6 +212,8 @@ def _name(warehouse: Warehouse, athlete_id: int, activities: Collection[int]) ->
         "athlete_id": f"CAST({athlete_id} AS BIGINT)",
         "athlete_texts": f"array('{athlete_id}')",
         "folder": literal(rf"\bathlete_id=0*{athlete_id}/"),
+        "in_path": literal(path_pattern(athlete_id)),
+        "pseudonym": literal(known.pseudonym(athlete_id)),
         "activities": f"CAST(array({numbers}) AS ARRAY<BIGINT>)",
         "activity_texts": f"CAST(array({numbers}) AS ARRAY<STRING>)",
     }

@@ -72,7 +72,7 @@ FIRST: dict[str, list[Line]] = {
         (GONE, f'{GONE}04,"Jun 3, 2024, 6:00:00 AM",Quagga,Run,3000,2900'),
         (GONE, f"{GONE}05,Quagga"),
     ],
-    "cdc/changes.jsonl": [
+    f"cdc/athlete-{GONE}.jsonl": [
         (GONE, {"op": "c", "after": of_gone(6)[1], "ts_ms": DELETE_MS - 1}),
         (GONE, {"op": "d", "before": {"id": GONE * 100 + 6}, "ts_ms": DELETE_MS}),
     ],
@@ -85,7 +85,9 @@ LATER: dict[str, list[Line]] = {
         of_others(STAYS, 5),
     ],
     f"strava_export/athlete_id={GONE}/2/activities.csv": FIRST[EXPORT],
-    "cdc/later.jsonl": [(GONE, {"op": "d", "before": {"id": GONE * 100 + 1}, "ts_ms": DELETE_MS})],
+    f"cdc/{GONE}_later.jsonl": [
+        (GONE, {"op": "d", "before": {"id": GONE * 100 + 1}, "ts_ms": DELETE_MS})
+    ],
 }
 
 
@@ -244,6 +246,8 @@ def test_the_certificate_says_what_was_done(story: Story) -> None:
     # Of six activities three are refused, and one is deleted.
     assert tables[SILVER]["rows_erased"] == 2
     assert tables["ops.quarantine"]["rows_erased"] == 3
+    # The names of two files, of which one is outside of a folder of the athlete.
+    assert tables["ops.deliveries"]["rows_erased"] == 2
     assert tables[SILVER]["files_checked"] > 0
 
 
@@ -272,6 +276,7 @@ def test_nothing_that_is_said_or_certified_names_the_athlete(story: Story) -> No
 def test_the_deliveries_to_remove_are_listed(story: Story) -> None:
     listed = {line.strip() for line in story.told["erased"]}
     assert "strava_api/mixed.jsonl: 3 records, 6 of others: keep those" in listed
+    assert "cdc/athlete-***.jsonl: 2 records, and no others" in listed
     assert "strava_export/athlete_id=***/activities.csv: 2 records, and no others" in listed
     digests = {file["sha256"] for file in story.certificates["erased"]["deliveries"]}
     landing = story.world.root / "landing"
@@ -288,7 +293,7 @@ def test_refused_deliveries_are_named_to_be_removed(story: Story) -> None:
     skipped = "lies in the folder of an erased athlete and is skipped: remove it"
     assert warnings == {
         f"warning: strava_api/later.jsonl holds records of erased athletes (3), {left_out}",
-        f"warning: cdc/later.jsonl holds records of erased athletes (1), {left_out}",
+        f"warning: cdc/***_later.jsonl holds records of erased athletes (1), {left_out}",
         f"warning: strava_export/athlete_id=***/activities.csv {skipped}",
         f"warning: strava_export/athlete_id=***/2/activities.csv {skipped}",
     }

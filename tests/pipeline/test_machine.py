@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -219,10 +219,25 @@ def story(
     shutil.rmtree(tale.warehouse / "bronze" / "athlete_settings")
     shutil.rmtree(tale.landing / "athlete_settings")
     told["bronze lost"] = tale.chapter()
+    told["after loss"] = tale.ledger()[-2:]
+    told["lineage of loss"] = (tale.warehouse / "openlineage.jsonl").read_text(encoding="utf-8")
+    tale.deliver("4711.jsonl", GOOD)
+    vanished = UsageError("The landing file athlete_settings/4711.jsonl vanished during the run.")
+    with patch.context() as unreadable:
+        unreadable.setattr("paceline.landing.discover", raising(vanished))
+        told["landing vanished"] = tale.chapter()
+    told["after vanishing"] = tale.ledger()[-2:]
     told["crashed horizon"] = tale.crash_at(date(2030, 1, 1))
     told["newer"] = tale.newer_release()
     yield told
     patch.undo()
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def function(*arguments: Any) -> Any:
+        raise error
+
+    return function
 
 
 def silver_row(record: dict[str, Any]) -> tuple[Any, ...]:
@@ -393,6 +408,27 @@ def test_a_lost_input_is_refused_instead_of_emptying_what_follows(story):
     assert "bronze.athlete_settings has been lost" in str(chapter.error)
     assert chapter.silver == story["conflict"].silver
     assert silver.NAME not in chapter.commits
+
+
+def test_a_failure_in_claim_is_booked_on_its_own_table(story):
+    statuses = {row["table_name"]: (row["status"], row["message"]) for row in story["after loss"]}
+    assert statuses[silver.NAME] == ("FAILED", str(story["bronze lost"].error))
+    assert statuses[bronze.NAME][0] == ledger.UNCHANGED
+    last = json.loads(story["lineage of loss"].splitlines()[-1])
+    assert (last["eventType"], last["job"]["name"].split(".", 1)[1]) == ("FAIL", silver.NAME)
+
+
+def test_a_landing_zone_that_fails_is_booked_on_the_table_it_feeds(story):
+    statuses = {
+        row["table_name"]: (row["status"], row["message"]) for row in story["after vanishing"]
+    }
+    assert statuses == {
+        bronze.NAME: (
+            "FAILED",
+            "The landing file athlete_settings/***.jsonl vanished during the run.",
+        ),
+        silver.NAME: ("SKIPPED", f"{bronze.NAME} has failed"),
+    }
 
 
 def test_the_horizon_of_a_crashed_run_is_not_stored(story):

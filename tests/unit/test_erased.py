@@ -1,6 +1,7 @@
 """Whose records are refused, which rows are erased, and what a run after that believes."""
 
 import base64
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -11,7 +12,15 @@ from paceline import landing
 from paceline.cli.main import exit_code, paceline
 from paceline.contract import load_all
 from paceline.diff import staging_ddl
-from paceline.erased import ACTIVITY, ACTIVITY_MENTION, ATHLETE, ATHLETE_MENTION, Erased, mentioned
+from paceline.erased import (
+    ACTIVITY,
+    ACTIVITY_MENTION,
+    ATHLETE,
+    ATHLETE_MENTION,
+    Erased,
+    mentioned,
+    path_pattern,
+)
 from paceline.erasure import REASON, Standing, seals
 from paceline.ledger import Entry, Sealed, State
 from paceline.sources.files import masked
@@ -202,3 +211,48 @@ def test_an_empty_warehouse_is_told(capsys, tmp_path):
     out = str(tmp_path / "c.json")
     assert exit_code(paceline, ["erase", "--athlete", "1", "-o", out, "--warehouse", out]) == 2
     assert "is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("cdc/4711.jsonl", "cdc/{}.jsonl"),
+        ("cdc/004711.jsonl", "cdc/{}.jsonl"),
+        ("cdc/x4711y-4711.jsonl", "cdc/x{}y-{}.jsonl"),
+        ("cdc/14711.jsonl", "cdc/14711.jsonl"),
+        ("cdc/47110.jsonl", "cdc/47110.jsonl"),
+        ("cdc/athlete_4711/2024-06-07.jsonl", "cdc/athlete_{}/2024-06-07.jsonl"),
+        ("cdc/99999999999999999999.jsonl", "cdc/99999999999999999999.jsonl"),
+    ],
+)
+def test_a_path_names_no_erased_athlete(path, kept):
+    erased = erased_with(4711)
+    name = erased.pseudonym(4711)
+    assert re.fullmatch("[a-p]{16}", name)
+    assert erased.anonymous(path) == kept.format(name, name)
+    assert erased.anonymous(erased.anonymous(path)) == kept.format(name, name)
+    assert erased.anonymous(path, "***") == kept.format("***", "***")
+    # What SQL looks for is the same.
+    assert re.sub(path_pattern(4711), rf"\1{name}", path) == kept.format(name, name)
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("cdc/2024-06-07.jsonl", "cdc/2024-06-07.jsonl"),
+        ("cdc/part-7.jsonl", "cdc/part-7.jsonl"),
+        ("cdc/athlete-7_part-7.jsonl", "cdc/athlete-{}_part-7.jsonl"),
+        ("athletes/7/2024-06-07.jsonl", "athletes/{}/2024-06-07.jsonl"),
+        ("strava_export/athlete_id=007/a", "strava_export/athlete_id={}/a"),
+    ],
+)
+def test_a_small_number_tells_only_after_the_word_athlete(path, kept):
+    erased = erased_with(7)
+    name = erased.pseudonym(7)
+    assert erased.anonymous(path) == kept.format(name)
+    assert re.sub(path_pattern(7), rf"\1{name}", path) == kept.format(name)
+
+
+def erased_with(athlete):
+    known = Erased("5a" * 32)
+    return Erased(known.salt, frozenset({(ATHLETE, known.hash(ATHLETE, athlete))}))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 from paceline import rehearsal
+from paceline.cli import plan as plan_module
 from paceline.cli import status
 from paceline.cli.execute import Options
 from paceline.cli.main import exit_code, paceline
 from paceline.cli.plan import Plan, plan, show
-from paceline.errors import UsageError
+from paceline.errors import PacelineError, UsageError
 from paceline.ledger import Sealed
 from paceline.rehearsal import Delivered, Refused, Touched
 
@@ -103,6 +107,32 @@ def test_a_reader_that_windows_have_kept_from_following_has_everything_before_it
     sealed = Sealed({}, {}, target_id="a", target_version=1, fingerprint=None, horizon=None)
     for reader in (None, sealed):
         assert rehearsal._news(warehouse, "bronze.a", reader) == "all of bronze.a"
+
+
+def test_the_copy_lies_on_the_disk_of_the_warehouse_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, seen = tmp_path / "not" / "there", []
+
+    def rehearsed(options: Options, scratch: Path, *others: Any) -> None:
+        seen.append(scratch)
+        (scratch / "bronze").mkdir()
+        assert scratch.parent == root
+        raise OSError("java.io.IOException: No space left on device")
+
+    monkeypatch.setattr(plan_module, "_rehearsed", rehearsed)
+    told = f"disk of the warehouse {root} is full or cannot be written: a plan writes there"
+    with pytest.raises(PacelineError, match=re.escape(told)):
+        plan(Options(warehouse=str(root)))
+    assert list(tmp_path.iterdir()) == []
+
+    (root / ".plan-killed" / "bronze").mkdir(parents=True)
+    (root / ".plan-running").mkdir()
+    os.utime(root / ".plan-killed", (0, 0))
+    with pytest.raises(PacelineError):
+        plan(Options(warehouse=str(root)))
+    assert [path.name for path in root.iterdir()] == [".plan-running"]
+    assert len(seen) == 2
 
 
 def test_a_catalog_has_no_plan() -> None:

@@ -19,7 +19,14 @@ from paceline.contract import load
 from paceline.errors import UsageError
 from paceline.ledger import Entry
 from paceline.lineage import FEATURE_ACTIVITY
-from paceline.warehouse import Warehouse, catalog_of, identifier_of, literal, local_root
+from paceline.warehouse import (
+    LAYOUT_PROPERTY,
+    Warehouse,
+    catalog_of,
+    identifier_of,
+    literal,
+    local_root,
+)
 from tests.unit.test_contract import SMALL
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -169,12 +176,18 @@ def test_a_table_of_another_name_in_the_session_is_quoted(tmp_path):
 
     def sql(statement):
         statements.append(statement)
-        tables = [{"tableName": name, "isTemporary": name == "view"} for name in ("x`; y", "view")]
-        rows = {"SHOW SCHEMAS": [("bronze",)], "SHOW TABLES IN bronze": tables}
+        names = ("x`; y", "view", "of others")
+        tables = [{"tableName": name, "isTemporary": name == "view"} for name in names]
+        rows = {
+            "SHOW SCHEMAS": [("bronze",)],
+            "SHOW TABLES IN bronze": tables,
+            "SHOW TBLPROPERTIES bronze.`x``; y`": [{"key": LAYOUT_PROPERTY, "value": "1"}],
+        }
         return SimpleNamespace(collect=lambda: rows.get(statement, []))
 
     external = SimpleNamespace(getTable=lambda name: SimpleNamespace(tableType="EXTERNAL"))
-    Warehouse(SimpleNamespace(sql=sql, catalog=external), tmp_path).create_schemas()
+    conf = SimpleNamespace(get=lambda name: "app")
+    Warehouse(SimpleNamespace(sql=sql, catalog=external, conf=conf), tmp_path).create_schemas()
     # A view of the session is listed with every schema, and belongs to none.
     dropped = [statement for statement in statements if statement.startswith("DROP")]
     assert dropped == ["DROP TABLE bronze.`x``; y`"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -26,6 +27,7 @@ from paceline.cli.places import (
     with_options,
 )
 from paceline.errors import PacelineError, UsageError
+from paceline.sources.files import HIDDEN, shown
 
 if TYPE_CHECKING:
     from paceline.cli.execute import Options
@@ -105,7 +107,7 @@ def erase_athlete(
     with lock(root):
         warehouse = opened(root, catalog, options.schema)
         known = erased.read(warehouse) or erased.Erased(secrets.token_hex(32))
-        with whereabouts.found(warehouse, lineage.TABLES, athlete_id) as found:
+        with whereabouts.found(warehouse, lineage.TABLES, athlete_id, known) as found:
             _say_found(found, known)
             if not confirm():
                 raise PacelineError(
@@ -186,7 +188,8 @@ def _say_found(found: Found, known: Erased) -> None:
         _log.info("Deliveries with their records, which you have to remove from the landing zone:")
     for file in found.files:
         others = f"{file.others:,} of others: keep those" if file.others else "and no others"
-        _log.info(f"  {file.path}: {file.records:,} records, {others}")
+        path = re.sub(erased.path_pattern(found.athlete_id), rf"\1{HIDDEN}", file.path)
+        _log.info(f"  {shown(path)}: {file.records:,} records, {others}")
 
 
 def _certificate(

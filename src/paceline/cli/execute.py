@@ -123,7 +123,8 @@ def execute(
                 _run_job(run, plan, jobs[position:])
         except Exception as error:
             failure = error
-            if (trouble := disk_trouble(error, plan.root)) is not None:
+            trouble = None if is_rehearsal else disk_trouble(error, plan.root)
+            if trouble is not None:
                 failure = PacelineError(trouble)
                 raise failure from error
             raise

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from paceline import ledger, lineage, rehearsal
@@ -15,10 +18,11 @@ from paceline.claim import Hook, no_hook, staging_name
 from paceline.cli.execute import Options, execute
 from paceline.cli.opening import is_empty, opened
 from paceline.cli.screen import HIDDEN, numbers, say, say_grid, say_json, texts, words
-from paceline.errors import UsageError
+from paceline.errors import PacelineError, UsageError
 from paceline.ledger import Entry
 from paceline.rehearsal import Delivered, Refused, Touched
-from paceline.run import conf_directory, load_settings, lock
+from paceline.run import conf_directory, disk_trouble, load_settings, lock
+from paceline.warehouse import local_root
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -27,6 +31,10 @@ SHOWN_ATHLETES = 5
 # Of a table, in JSON.
 MOST_ATHLETES = 1000
 SHOWN_CAUSES = 2
+
+_PREFIX = ".plan-"
+# What a killed plan has left goes with a later one.
+_ABANDONED_S = 86_400
 
 _COUNTS = (
     *("rows_read", "rows_compared", "rows_inserted", "rows_updated", "rows_deleted"),
@@ -81,12 +89,41 @@ def plan(
             "run the jobs on another target, such as dev, and look at its ledger."
         )
     root = Path(options.warehouse or settings.warehouse).resolve()
-    with TemporaryDirectory(prefix="paceline-plan-") as scratch:
+    with _scratch(root) as scratch:
         if not is_empty(root):
             with lock(root):
-                rehearsal.copy(root, Path(scratch))
-        copied = replace(options, warehouse=scratch)
-        return _rehearsed(copied, Path(scratch).resolve(), hook, spark, now)
+                rehearsal.copy(root, scratch)
+        try:
+            return _rehearsed(replace(options, warehouse=str(scratch)), scratch, hook, spark, now)
+        except Exception as error:
+            if disk_trouble(error, scratch) is None:
+                raise
+            raise PacelineError(
+                f"The plan stopped, because the disk of the warehouse {root} is full or cannot be "
+                "written: a plan writes there what the run would write, and removes it. Free space "
+                "and plan again; nothing was changed."
+            ) from error
+
+
+@contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    """A directory for the copy, on the disk that has to hold the rows of the run anyway.
+
+    It lies in the warehouse, beside the schemas, so that links lead no further than the disk; a
+    warehouse that is not there yet is gone again afterwards.
+    """
+    missing = [path for path in (root, *root.parents) if not path.exists()]
+    local_root(root)
+    for left in root.glob(f"{_PREFIX}*"):
+        if time() - left.stat().st_mtime > _ABANDONED_S:
+            shutil.rmtree(left, ignore_errors=True)
+    try:
+        with TemporaryDirectory(prefix=_PREFIX, dir=root) as scratch:
+            yield Path(scratch)
+    finally:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
 
 
 def _rehearsed(
