@@ -1,9 +1,9 @@
 """Both jobs on a synthetic landing zone: as a user starts them, and against a rebuild.
 
-Real `spark-submit` processes that cannot reach a network build one warehouse from all deliveries.
-Another one grows in this session: two windows over part of the deliveries, the later one
-first, then the rest arrives late and a catch-up takes it in. Both have to end in the same tables,
-bit for bit.
+Real `spark-submit` processes build one warehouse from all deliveries. They reach no network, and of
+paceline they have its wheel and a copy of the job files, far from the source tree. Another
+warehouse grows in this session: two windows over part of the deliveries, the later one first, then
+the rest arrives late and a catch-up takes it in. Both have to end in the same tables, bit for bit.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import pytest
 from paceline import ledger, lineage
 from paceline.generate import Summary, generate
 from paceline.ledger import Entry
+from tests.bundle import wheel
 from tests.pipeline.warehouse import changed, content, run, versions
 from tests.unit.test_daily_fold import assert_same, oracle
 
 pytestmark = pytest.mark.slow
 
 EPOCH = date(1970, 1, 1)
-ROOT = Path(__file__).parents[2]
 END = date(2026, 6, 30)
 DAYS = 110
 HORIZON = {"horizon": "2026-07-03"}  # stated, so that no run depends on the clock
@@ -44,6 +44,7 @@ class Told:
     """What happened, for the tests to look at."""
 
     generated: Summary
+    place: Path
     outputs: dict[str, str] = field(default_factory=dict)
     entries: dict[str, dict[str, Entry]] = field(default_factory=dict)
     commits: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -56,9 +57,13 @@ def told(quick_spark, tmp_path_factory) -> Told:
     place = tmp_path_factory.mktemp("end to end")
     landing, later = place / "landing", place / "later"
     rebuilt, grown = place / "rebuilt", place / "grown"
-    story = Told(generate(landing, athletes=3, days=DAYS, seed=3, end=END))
-    for job in ("feature_activity", "feature_rolling"):
-        story.outputs[job] = _submit(job, landing, rebuilt)
+    story = Told(generate(landing, athletes=3, days=DAYS, seed=3, end=END), place)
+    tools = wheel.install(wheel.build(tmp_path_factory.mktemp("wheel")), place / "installed")
+    # A scheduler may hand on empty arguments, which mean that nothing was given.
+    for job, empty in (("feature_activity", ()), ("feature_rolling", ("--start=", "--end="))):
+        shutil.copy(wheel.ROOT / "jobs" / f"{job}.py", place)
+        arguments = ("--landing", "landing", "--warehouse", "rebuilt", *empty)
+        story.outputs[job] = _submit(tools, place, f"{job}.py", *arguments)
     story.content["rebuilt"] = {name: content(spark, rebuilt, name) for name in TABLES}
 
     held_back = _hold_back(landing, later)
@@ -88,19 +93,17 @@ def _hold_back(landing: Path, later: Path) -> list[Path]:
     return held
 
 
-def _submit(job: str, landing: Path, warehouse: Path) -> str:
-    """Runs a job as a user would, where the machine lets us without a network."""
-    command = [
-        *(str(Path(sys.executable).parent / "spark-submit"), str(ROOT / "jobs" / f"{job}.py")),
-        *("--landing", str(landing), "--warehouse", str(warehouse)),
-        *("--horizon", HORIZON["horizon"]),
-    ]
+def _submit(tools: Path, place: Path, *job: str) -> str:
+    """Runs a job in a directory as a user would, where the machine lets us without a network."""
+    command = ["spark-submit", *job, "--horizon", HORIZON["horizon"]]
     if _can_cut_network():
         alone = 'ip link set lo up && exec "$@"'
         command = ["unshare", "--net", "--map-root-user", "sh", "-c", alone, "sh", *command]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # Python with the wheel comes first; of the clone's tools it finds spark-submit.
+    path = os.pathsep.join((str(tools), str(Path(sys.executable).parent), os.environ["PATH"]))
+    environment = wheel.environment() | {"PATH": path}
     done = subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | {"PATH": path}, check=False
+        command, capture_output=True, text=True, env=environment, cwd=place, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " ERROR " not in done.stderr, done.stderr
@@ -121,6 +124,18 @@ def test_the_jobs_say_what_they_published(told):
     assert activity.count("PUBLISHED") == len(lineage.JOBS[lineage.FEATURE_ACTIVITY])
     assert "warning: README.txt is no delivery of a known kind" in activity
     assert told.outputs["feature_rolling"].count("PUBLISHED") == 1
+    lines = (line.split() for output in told.outputs.values() for line in output.splitlines())
+    published = {words[0]: words[1:5] for words in lines if words[0] in TABLES}
+    assert published == {
+        name: ["PUBLISHED", f"+{len(told.content['rebuilt'][name])}", "~0", "-0"] for name in TABLES
+    }
+
+
+def test_the_jobs_need_only_the_wheel(told):
+    installed = told.place / "installed"
+    for job, output in told.outputs.items():
+        *_, source = output.split()
+        assert installed in Path(source).parents, f"{job} was run with {source}"
 
 
 def test_bronze_holds_every_record(told):
