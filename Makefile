@@ -17,15 +17,16 @@ demo: setup ## Generate 40 athletes and two years of activities, and run both jo
 	@$(active) scripts/demo.sh
 
 test: lint ## Run everything that has to pass: lint, and all tests
+	$(active) pytest --connect tests/spark/connect
 	$(active) pytest $(parallel)
-	$(active) pytest $(parallel) --connect -m "not classic" tests/spark
 
 test-fast: setup ## Run the quick tests only
 	$(active) pytest $(parallel) -m "not slow and not real"
 
 deep := random_histories crashes kill interleavings
 
-test-deep: setup ## Explore histories, crashes and meetings of runs for hours instead of minutes
+test-deep: setup ## Run every recipe on Spark Connect, and explore histories and faults for hours
+	$(active) pytest $(parallel) --connect -m "not classic" tests/spark
 	$(active) pytest --hypothesis-profile deep $(deep:%=tests/pipeline/test_%.py)
 
 bench: setup ## Measure beside others for a quarter of an hour, and write docs/performance.md

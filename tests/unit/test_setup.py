@@ -378,7 +378,7 @@ def test_make_test_ends_with_all_of_pytest(machine: Machine) -> None:
     checks = ["ruff check", "ruff format --check", "mypy --strict src", "lint-imports"]
     checks.append("scripts/lint-contracts.sh")
     tests = "pytest -n 2 --dist loadscope --no-loadscope-reorder"
-    assert tools == [*checks, tests, f'{tests} --connect -m "not classic" tests/spark']
+    assert tools == [*checks, "pytest --connect tests/spark/connect", tests]
 
 
 def test_without_git_contracts_are_linted_and_not_compared(machine: Machine) -> None:
