@@ -4,6 +4,7 @@ active := . .venv/bin/activate &&
 # Two sessions side by side: most of a small run is one thread of the driver. A module keeps to one.
 # The long ones come first in the order of their names, and are not moved behind the many short ones.
 parallel := -n 2 --dist loadscope --no-loadscope-reorder
+checks := ruff check; ruff format --check; mypy --strict src; lint-imports; scripts/lint-contracts.sh
 
 .PHONY: help setup demo test test-fast test-deep bench bench-medium bench-full bench-check docs reference lint format clean
 
@@ -48,11 +49,7 @@ reference: setup ## Write the pages of docs/reference again, from the code and t
 	$(active) python scripts/reference.py
 
 lint: setup ## Check style, formatting, types, who imports whom, and the contracts
-	$(active) ruff check
-	$(active) ruff format --check
-	$(active) mypy --strict src
-	$(active) lint-imports
-	$(active) scripts/lint-contracts.sh
+	@$(active) scripts/timed.sh lint sh -exc '$(checks)'
 
 format: setup ## Format the code and repair what can be repaired by itself
 	$(active) ruff check --fix

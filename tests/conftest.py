@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from paceline.contract import Contract, load_all
+from tests.minutes import minutes
 
 CONF = Path(__file__).parents[1] / "conf"
 # The data sets that may lie beside a clone; the product ships none.
@@ -38,6 +39,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """What is about Spark Connect needs its server."""
     is_about_connect = collection_path == Path(__file__).parent / "spark" / "connect"
     return True if is_about_connect and not config.getoption("--connect") else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says where the time went; two processes side by side have twice as many minutes."""
+    reports = (report for some in terminalreporter.stats.values() for report in some)
+    lines = list(
+        minutes((r.nodeid, r.duration) for r in reports if isinstance(r, pytest.TestReport))
+    )
+    if lines:
+        terminalreporter.section("minutes by part, the slowest modules below")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -374,11 +374,18 @@ def test_ci_runs_the_test_command_alone(machine: Machine) -> None:
 
 def test_make_test_ends_with_all_of_pytest(machine: Machine) -> None:
     commands = machine.run("make", "-n", "test").stdout.splitlines()
-    tools = [command.split("&& ")[1] for command in commands[1:]]
-    checks = ["ruff check", "ruff format --check", "mypy --strict src", "lint-imports"]
-    checks.append("scripts/lint-contracts.sh")
-    tests = "pytest -n 2 --dist loadscope --no-loadscope-reorder"
-    assert tools == [*checks, "pytest --connect tests/spark/connect", tests]
+    lint, *tests = [command.split("&& ")[1] for command in commands[1:]]
+    checks = "ruff check; ruff format --check; mypy --strict src; lint-imports"
+    assert lint == f"scripts/timed.sh lint sh -exc '{checks}; scripts/lint-contracts.sh'"
+    parallel = "-n 2 --dist loadscope --no-loadscope-reorder"
+    assert tests == ["pytest --connect tests/spark/connect", f"pytest {parallel}"]
+
+
+def test_a_part_says_how_long_it_took_unless_it_has_failed(machine: Machine) -> None:
+    result = machine.run("scripts/timed.sh", "lint", "sh", "-ec", "echo one; echo two")
+    assert re.fullmatch(r"one\ntwo\nlint: \d+ s\n", result.stdout)
+    failed = machine.run("scripts/timed.sh", "lint", "sh", "-ec", "echo one; (exit 3); echo two")
+    assert (failed.returncode, failed.stdout) == (3, "one\n")
 
 
 def test_without_git_contracts_are_linted_and_not_compared(machine: Machine) -> None:
