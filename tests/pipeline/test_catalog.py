@@ -1,7 +1,7 @@
-"""Both jobs on the tables of a catalog: three-level names, no directory, no lock.
+"""A job on the tables of a catalog in a classic session: three-level names, no directory, no lock.
 
-Spark's own catalog stands in for Unity Catalog; it knows no tags, as one that refuses them. What
-the tables hold there, and increments, are checked on Spark Connect (tests/spark/connect).
+Spark's own catalog stands in for Unity Catalog; it knows no tags, as one that refuses them. All
+tables in a catalog, and increments, are checked on Spark Connect (tests/spark/connect).
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import pytest
 from pyspark.sql import SparkSession
 
 from paceline import lineage
+from paceline.tables.bronze import athlete_settings as bronze
+from paceline.tables.silver import athlete_settings as silver
 from paceline.warehouse import SCHEMAS
-from tests.pipeline.worlds import FEATURES, ROLLING, SILVER, World, plain_run
+from tests.pipeline.worlds import World
 
 pytestmark = pytest.mark.slow
 
 CATALOG = "spark_catalog"
-TABLES = [table.name for table in lineage.TABLES]
+TABLES = (bronze.TABLE, silver.TABLE)
 
 
 @pytest.fixture
@@ -36,27 +38,27 @@ def catalog(quick_spark: SparkSession) -> Iterator[str]:
     forget()
 
 
-def clustering(spark: SparkSession, name: str) -> list[str]:
-    (detail,) = spark.sql(f"DESCRIBE DETAIL {name}").collect()
-    return list(detail["clusteringColumns"])
-
-
 def test_tables_of_a_catalog(
-    quick_spark: SparkSession, catalog: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    quick_spark: SparkSession,
+    catalog: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, TABLES)
+    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ROLLING, ())
     spark, world = quick_spark, World(quick_spark, tmp_path / "world", date(2024, 6, 9))
-    world.deliver("strava_api/1.jsonl", plain_run(1, 1001, "2024-06-01"))
+    world.deliver("athlete_settings/1.jsonl", {"athlete_id": 7, "valid_from": "2024-01-01"})
     entries = world.run(catalog=catalog)
-    assert (entries[FEATURES].rows_inserted, entries[ROLLING].rows_inserted) == (1, 9)
+    assert [entries[table.name].rows_inserted for table in TABLES] == [1, 1]
+    assert [row["athlete_id"] for row in spark.table(f"{CATALOG}.{silver.NAME}").collect()] == [7]
     refused = capsys.readouterr().out.splitlines()
     assert refused == [
-        f"warning: the tags of {name} could not be set (PARSE_SYNTAX_ERROR): this catalog "
+        f"warning: the tags of {table.name} could not be set (PARSE_SYNTAX_ERROR): this catalog "
         "knows none, and nothing else depends on them."
-        for name in TABLES
+        for table in TABLES
     ]
     # Where no lock keeps others out, even the first rows are merged.
-    history = spark.sql(f"DESCRIBE HISTORY {CATALOG}.{SILVER}").collect()
+    history = spark.sql(f"DESCRIBE HISTORY {CATALOG}.{silver.NAME}").collect()
     assert [commit["operation"] for commit in history] == ["MERGE", "CREATE TABLE"]
-    assert clustering(spark, f"{CATALOG}.{ROLLING}") == ["athlete_id", "as_of_date"]
-    assert clustering(spark, f"{CATALOG}.bronze.strava_activities") == []
     assert not world.warehouse.exists()

@@ -14,6 +14,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from paceline import lineage
 from paceline.ledger import Entry
 from tests.conftest import CONF
 from tests.oracle import KEYS, Conf, Delivery, Outcome, outcome
@@ -26,6 +27,16 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SEEN_US = (NOW - EPOCH) // timedelta(microseconds=1)
 
 Effects = dict[str, tuple[int, int, int]]
+
+
+def made() -> list[str]:
+    """The tables that the jobs make now; a test may have given them fewer."""
+    return [table.name for tables in lineage.JOBS.values() for table in tables]
+
+
+def judged() -> list[str]:
+    """Those of them that the oracle works out, in its order."""
+    return [name for name in KEYS if name in made()]
 
 
 def plain_run(activity: int, athlete: int, day: date | str, **fields: Any) -> dict[str, Any]:
@@ -120,15 +131,15 @@ class World:
         return outcome(self.deliveries, conf)
 
     def check(self) -> None:
-        """Compares every table, and the open quarantine, with the oracle."""
+        """Compares every table that the jobs make, and the open quarantine, with the oracle."""
         expected = self.expected()
         found = {
             name: lines
-            for name in KEYS
+            for name in judged()
             if (lines := differences(expected.tables[name], self.published(name)))
         }
         assert not found, "\n".join(f"{name}\n  " + "\n  ".join(found[name]) for name in found)
-        assert self._refused() == expected.refused
+        assert self._refused() == {found for found in expected.refused if found[0] in judged()}
 
     def published(
         self, name: str, warehouse: Path | None = None
@@ -182,7 +193,7 @@ def _key(table_name: str, text: str) -> tuple[Any, ...]:
 
 def effects(before: Outcome, after: Outcome) -> Effects:
     """By table, the rows to be inserted, updated and deleted to get from one to the other."""
-    return {name: _effects(before.tables[name], after.tables[name]) for name in KEYS}
+    return {name: _effects(before.tables[name], after.tables[name]) for name in judged()}
 
 
 def _effects(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> tuple[int, int, int]:

@@ -5,7 +5,9 @@ What they publish is compared with the oracle, which knows no Spark.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,12 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import ledger, merge
+from paceline import ledger, lineage, merge
 from paceline.cli.execute import Options
 from paceline.cli.verify import verify_tables
 from paceline.run import session
 from paceline.warehouse import SCHEMAS, literal
-from tests.pipeline.worlds import World, edited, plain_run
+from tests.pipeline.worlds import ROLLING, SILVER, World, edited, plain_run
 from tests.unit.test_job_files import execute, run_cell, text_of
 
 JOBS = ("feature_activity", "feature_rolling")
@@ -50,7 +52,13 @@ def arguments(world: World) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def first(world: World) -> World:
+def said() -> io.StringIO:
+    """What the first run of both jobs prints."""
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def first(world: World, said: io.StringIO) -> World:
     """The first run of both jobs, each the text of its file in a fresh namespace."""
     world.deliver(
         "strava_api/first.jsonl",
@@ -65,7 +73,7 @@ def first(world: World) -> World:
         EXPORT_HEADER,
         '5,"Jun 5, 2024, 6:00:00 AM",Morning Ride,Ride,3600,30.0',
     )
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
         for job in JOBS:
             execute(text_of(job), arguments(world), patch)
     return world
@@ -99,6 +107,28 @@ def test_what_serverless_refuses_raises(spark: SparkSession) -> None:
 def test_a_first_run(first: World) -> None:
     first.check()
     assert first.expected().refused, "something has to be set aside"
+
+
+def test_a_catalog_without_tags_has_all_tables_and_nothing_else(
+    first: World, said: io.StringIO
+) -> None:
+    warnings = [line for line in said.getvalue().splitlines() if line.startswith("warning")]
+    assert warnings == [
+        f"warning: the tags of {table.name} could not be set (PARSE_SYNTAX_ERROR): this catalog "
+        "knows none, and nothing else depends on them."
+        for table in lineage.TABLES
+    ]
+    # Where no lock keeps others out, even the first rows are merged.
+    history = first.spark.sql(f"DESCRIBE HISTORY {CATALOG}.{SILVER}").orderBy("version")
+    assert [row["operation"] for row in history.head(2)] == ["CREATE TABLE", "MERGE"]
+    for name, columns in (
+        (ROLLING, ["athlete_id", "as_of_date"]),
+        ("bronze.strava_activities", []),
+    ):
+        detail = first.spark.sql(f"DESCRIBE DETAIL {CATALOG}.{name}").head()
+        assert list(detail["clusteringColumns"]) == columns
+    # No lock, and no file of events.
+    assert {path.name for path in first.warehouse.iterdir()} <= set(SCHEMAS)
 
 
 def test_an_increment_in_cells(first: World, tmp_path: Path) -> None:
