@@ -1,4 +1,4 @@
-"""Warehouses with which several stories begin: made once, and copied by whoever wants to go on.
+"""A warehouse with which several stories begin: made once, and copied by whoever wants to go on.
 
 A copy links to the data files, which no table ever changes, so that it costs the files of the logs.
 Processes side by side share one: which one makes it, the first to ask, does not matter.
@@ -15,16 +15,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from paceline import rehearsal
-from tests.pipeline.changing import ATHLETES, HORIZON
 from tests.pipeline.faults import Chain
-from tests.pipeline.worlds import World
 
 ROUNDS = 2
 
 
-def once(
-    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]
-) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """A directory that `make` fills in one of the processes of this run of the tests."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -36,22 +32,6 @@ def once(
             make(place)
             made.touch()
     return place
-
-
-def new_world(spark: SparkSession, root: Path) -> World:
-    """What athletes have delivered before anything changes, and nothing that was made from it."""
-    world = World(spark, root, HORIZON)
-    for athlete, (_, case) in ATHLETES.items():
-        for kind, lines in case.before.items():
-            world.deliver(f"{kind}/before-{athlete}.jsonl", *lines)
-    return world
-
-
-def grown_world(spark: SparkSession, root: Path, base: Path) -> World:
-    """The same with all tables, which a first run has made in `base`."""
-    world = new_world(spark, root)
-    rehearsal.copy(base, world.warehouse)
-    return world
 
 
 def new_chain(spark: SparkSession, root: Path) -> Chain:

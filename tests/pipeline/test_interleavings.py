@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,7 @@ from pyspark.sql import SparkSession
 from paceline import ledger
 from paceline.publish import STEPS
 from paceline.tables.silver import athlete_settings as silver
+from tests.pipeline.base import grown_chain
 from tests.pipeline.faults import Chain, Death, rows_after
 from tests.pipeline.warehouse import quick
 
@@ -29,14 +31,12 @@ PLACES = EVERYWHERE if is_deep else [("after", step) for step in ("record", "pub
 
 
 @pytest.fixture(scope="module")
-def chain(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+def chain(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, base_chain: Path
+) -> Iterator[Chain]:
     with quick(spark), pytest.MonkeyPatch.context() as patch:
         patch.setattr("paceline.cli.execute.lock", lambda root: nullcontext())
-        made = Chain(spark, tmp_path_factory.mktemp("interleavings"))
-        made.create()
-        made.deliver()
-        made.deliver()
-        made.check(made.run(), 2)
+        made = grown_chain(spark, tmp_path_factory.mktemp("interleavings"), base_chain)
         yield made
 
 

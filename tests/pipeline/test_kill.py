@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from paceline import ledger
 from paceline.errors import LockedError
 from paceline.publish import STEPS
+from tests.pipeline.base import grown_chain
 from tests.pipeline.faults import Chain, rows_after
 from tests.pipeline.warehouse import quick
 
@@ -52,13 +53,11 @@ PATIENCE_S = 300
 
 
 @pytest.fixture(scope="module")
-def chain(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+def chain(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, base_chain: Path
+) -> Iterator[Chain]:
     with quick(spark):
-        made = Chain(spark, tmp_path_factory.mktemp("kill"))
-        made.create()
-        made.deliver()
-        made.deliver()
-        made.check(made.run(), 2)
+        made = grown_chain(spark, tmp_path_factory.mktemp("kill"), base_chain)
         made.deliver()
         yield made
 

@@ -49,6 +49,8 @@ BETTER = GOOD | {"hr_max_bpm": 195}
 THIRD_BROKEN = settings(4, hr_max_bpm=46, hr_rest_bpm=50)
 LATER = settings(5, hr_max_bpm=170)
 LAST = settings(6, hr_max_bpm=171)
+# A good version of the second one, but older: a run compares both, and the broken one stays open.
+OLDER = BROKEN | {"hr_max_bpm": 175, "updated_at": "2026-05-01T00:00:00Z"}
 
 
 @dataclass
@@ -255,3 +257,29 @@ def test_what_was_accepted_blocks_no_later_run_and_threads_do_not_disturb_each_o
         assert told[name].error is None
         assert told[name].entries[silver.NAME].status == ledger.PUBLISHED
         assert told[name].rows == {1: 195, 2: 180, 5: 170, 6: 171}
+
+
+def test_under_strict_only_a_person_lets_a_broken_record_pass_and_only_that_one(
+    quick_spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
+    house, open_record = House(quick_spark, tmp_path), {(2, REFUSED)}
+    assert house.run(GOOD, BROKEN).refused == open_record
+
+    # The record is in quarantine already, but no person has accepted it.
+    rejected = house.run(LATER, policy="STRICT")
+    assert isinstance(rejected.error, RejectedError)
+    accepted = house.run(policy="STRICT", accept=rejected.run_id)
+    assert accepted.error is None
+    assert (accepted.rows, accepted.refused) == ({1: 190, 5: 170}, open_record)
+
+    beside = house.run(OLDER, policy="STRICT")
+    assert beside.error is None
+    assert beside.entries[silver.NAME].scope is None
+    assert beside.entries[silver.NAME].rows_quarantined == 1
+    assert (beside.rows, beside.refused) == ({1: 190, 2: 175, 5: 170}, open_record)
+
+    new = house.run(ALSO_BROKEN, BETTER, policy="STRICT")
+    assert isinstance(new.error, RejectedError)
+    assert f"{REFUSED} was broken by 1 rows, allowed are 0" in str(new.error)
+    assert (new.rows, new.refused) == (beside.rows, open_record)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,6 @@ from tests.pipeline.warehouse import NOW, run
 
 SILVER, PARTS, SETTINGS, FEATURES, ROLLING = KEYS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# All files of a world have the same age; where a change time matters, the record says it.
-SEEN_US = (NOW - EPOCH) // timedelta(microseconds=1)
 
 Effects = dict[str, tuple[int, int, int]]
 
@@ -64,31 +62,45 @@ class World:
     """Deliveries in a landing zone and a warehouse, both below `root`; `conf` is a copy to change.
 
     `default_threshold_pace_s_per_km`, `dormant_after_days` and the `limits` of rules are those of
-    `tests.oracle.Conf`, and reach the product through its own files.
+    `tests.oracle.Conf`, and reach the product through its own files. A world that is there already
+    is taken as it is, and `deliveries` are what its landing zone holds.
     """
 
-    def __init__(self, spark: SparkSession, root: Path, horizon: date, **settings: Any) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        root: Path,
+        horizon: date,
+        deliveries: Iterable[Delivery] = (),
+        **settings: Any,
+    ) -> None:
         self.spark, self.root, self.horizon = spark, root, horizon
-        self.deliveries: list[Delivery] = []
+        self.deliveries = list(deliveries)
         self.settings: dict[str, Any] = {}
         self.limits: dict[str, float] = {}
-        (root / "landing").mkdir(parents=True)
-        shutil.copytree(CONF, root / "conf", ignore=shutil.ignore_patterns("spark"))
+        if not (root / "conf").exists():
+            (root / "landing").mkdir(parents=True)
+            shutil.copytree(CONF, root / "conf", ignore=shutil.ignore_patterns("spark"))
         self.configure(**settings)
 
     @property
     def warehouse(self) -> Path:
         return self.root / "warehouse"
 
-    def deliver(self, path: str, *lines: Any) -> None:
-        """Drops a file; a line is a text, or becomes JSON."""
+    def deliver(self, path: str, *lines: Any, at: datetime = NOW) -> None:
+        """Drops a file of some age; a line is a text, or becomes JSON.
+
+        Files of a world have the same age, unless a record without a time of its own needs that of
+        its file.
+        """
         texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
         text = "\n".join(texts) + "\n"
         file = self.root / "landing" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-        os.utime(file, ns=(SEEN_US * 1000, SEEN_US * 1000))
-        self.deliveries.append(Delivery(path, text, SEEN_US, NOW.date()))
+        seen_us = (at - EPOCH) // timedelta(microseconds=1)
+        os.utime(file, ns=(seen_us * 1000, seen_us * 1000))
+        self.deliveries.append(Delivery(path, text, seen_us, at.date()))
 
     def configure(self, **settings: Any) -> None:
         """Changes settings of paceline.yml."""
