@@ -19,8 +19,8 @@ from pyspark.sql.types import StructField, StructType
 
 from benchmarks.contenders import contracts
 from paceline.contract import Contract
-from paceline.expectations import broken_rows
-from paceline.run import session
+from paceline.publish.expectations import broken_rows
+from paceline.session import session
 
 ROUNDS, WARM_UP = 5, 1
 

@@ -34,9 +34,9 @@ from benchmarks.scale_model import (
     layouts,
     size,
 )
-from paceline.boxes import MAX_KEYS
 from paceline.contract import load_all
-from paceline.run import conf_directory
+from paceline.publish.bounds import MAX_KEYS
+from paceline.settings import conf_directory
 from paceline.tables.feature_store.athlete_rolling_features import NAME
 
 ROOT = Path(__file__).parents[1]

@@ -13,11 +13,11 @@ from typing import Any
 
 from benchmarks.figures import lines
 from benchmarks.scale_model import DAYS_A_YEAR, DEFAULTS, MEASURED, MILLION, SIMULATED, Known
-from paceline import landing
 from paceline.generate import generate
 from paceline.generate.athletes import athlete_of, uniforms
 from paceline.generate.plans import plans_of
-from paceline.run import conf_directory, load_settings
+from paceline.intake import files, landing
+from paceline.settings import conf_directory, load_settings
 
 SIMULATED_YEARS = 10
 
@@ -56,7 +56,7 @@ def parsing() -> dict[str, float]:
         root = Path(temporary) / "landing"
         generate(root, athletes=100, days=DAYS_A_YEAR, seed=1)
         before = process_time()
-        found = landing.discover(root, landing.SOURCES["strava_activities"], [])
+        found = files.discover(root, landing.SOURCES["strava_activities"], [])
         batches = landing.record_batches(
             root, found.new, "strava_activities", date(2026, 7, 1), localised={}
         )

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from paceline import landing
-from paceline.boxes import MAX_BOXES, MAX_KEYS
 from paceline.features.windows import EWMA_DAYS, MEASURES
+from paceline.intake import landing
+from paceline.publish.bounds import MAX_BOUNDS, MAX_KEYS
 from paceline.tables.feature_store.athlete_rolling_features import ATHLETES_A_BLOCK
 
 MEASURED, SIMULATED, ASSUMED = "measured", "simulated", "assumed"
@@ -163,7 +163,7 @@ def late_changes(scale: Scale, inputs: Inputs, seed: int = 1) -> Boxes:
 
 
 def scope_boxes(scale: Scale, changes: Boxes, awake: int) -> Boxes:
-    """The boxes by which a daily run skips files, as `paceline.boxes` draws them.
+    """The boxes by which a daily run skips files, as `paceline.publish.bounds` draws them.
 
     Of few athletes in scope the days are cut where they lie furthest apart; of more than MAX_KEYS
     there is one box from the smallest to the greatest. A box has no upper end of days.
@@ -183,7 +183,7 @@ def scope_boxes(scale: Scale, changes: Boxes, awake: int) -> Boxes:
     cuts = np.array([], dtype=np.int64)
     if len(in_scope) <= MAX_KEYS:
         gaps = np.diff(since[in_scope])
-        widest = np.argsort(-gaps, kind="stable")[: MAX_BOXES - 2]
+        widest = np.argsort(-gaps, kind="stable")[: MAX_BOUNDS - 2]
         cuts = np.sort(widest[gaps[widest] > 1]) + 1
     runs = np.split(in_scope, cuts)
     return np.array([[run.min(), run.max(), since[run].min(), last] for run in runs])

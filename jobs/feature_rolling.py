@@ -6,7 +6,7 @@ Without --start it catches up with everything that has changed. `--help` explain
 """
 
 from paceline.cli.main import run_job
-from paceline.lineage import FEATURE_ROLLING
+from paceline.pipeline.jobs import FEATURE_ROLLING
 
 
 def main() -> None:

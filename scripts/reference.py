@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 
-from paceline import lineage
 from paceline.cli.main import job_command, paceline
 from paceline.contract import Column, Contract, NullLimit, Rule, load_all
 from paceline.docs.catalogue import KINDS, Feature, catalogue
 from paceline.docs.pages import BROKEN_BATCH, BROKEN_ROW, amount, share
+from paceline.pipeline.jobs import JOBS, TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -30,7 +30,7 @@ def pages() -> dict[str, str]:
         "features.md": _features(catalogue(contracts)),
         "commands.md": _commands(),
         "settings.md": _settings((ROOT / "conf" / "paceline.yml").read_text(encoding="utf-8")),
-        "contracts.md": _contracts([contracts[table.name] for table in lineage.TABLES]),
+        "contracts.md": _contracts([contracts[table.name] for table in TABLES]),
     }
     return {name: f"{NOTICE}\n{text.rstrip()}\n" for name, text in made.items()}
 
@@ -66,7 +66,7 @@ def _commands() -> str:
         "The texts of `--help`. The files of the two jobs take the arguments of `paceline run`, "
         "`jobs/maintenance.py` those of `paceline maintenance`.\n",
     ]
-    jobs = {f"spark-submit jobs/{job.lower()}.py": job_command(job) for job in lineage.JOBS}
+    jobs = {f"spark-submit jobs/{job.lower()}.py": job_command(job) for job in JOBS}
     listed = [*_below(paceline, "paceline"), *jobs.items()]
     for name, command in listed:
         context = click.Context(

@@ -65,7 +65,7 @@ def spark(
         with remote_session(place) as remote:
             yield remote
         return
-    from paceline.run import session
+    from paceline.session import session
 
     with pytest.MonkeyPatch.context() as patch:
         # Jobs are over before Java's better compiler pays; a session of all tests is not. Pauses

@@ -45,9 +45,9 @@ def session(near: str) -> SparkSession:
     """
     from pyspark.sql import SparkSession
 
-    from paceline import run
+    from paceline.session import session
 
-    return SparkSession.getActiveSession() or run.session(Path(near).resolve().parent)
+    return SparkSession.getActiveSession() or session(Path(near).resolve().parent)
 
 
 def session_of_others(near: str) -> SparkSession:
@@ -75,7 +75,7 @@ def session_of_others(near: str) -> SparkSession:
 def contracts() -> dict[str, Contract]:
     """The contract of every table, by name."""
     from paceline.contract import load_all
-    from paceline.run import conf_directory
+    from paceline.settings import conf_directory
 
     return load_all(conf_directory(None) / "contracts")
 

@@ -16,9 +16,10 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from benchmarks.contenders import HORIZON, ROLLING
-from paceline.cli.execute import Options, execute
-from paceline.ledger import Entry
-from paceline.lineage import FEATURE_ACTIVITY, FEATURE_ROLLING
+from paceline.pipeline.arguments import Options
+from paceline.pipeline.execute import execute
+from paceline.pipeline.jobs import FEATURE_ACTIVITY, FEATURE_ROLLING
+from paceline.store.ledger import Entry
 
 NAME = "paceline"
 LABEL = "paceline as its users run it: stage, compare, audit, publish, seal"

@@ -15,9 +15,9 @@ from benchmarks.contenders import (
     session,
 )
 from paceline.features import functions
-from paceline.table import EVERYTHING, Context
+from paceline.recipe import EVERYTHING, Context
+from paceline.store.warehouse import CHANGE_FEED
 from paceline.tables.feature_store import athlete_rolling_features
-from paceline.warehouse import CHANGE_FEED
 
 NAME = "recipe"
 LABEL = "paceline's bare recipe: what it computes, written by one append"

@@ -14,12 +14,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from benchmarks.contenders import ACTIVITIES, HORIZON, ROLLING, contracts, session
-from paceline import publish
-from paceline.cli.execute import Options, execute
 from paceline.generate.bulk import activity_features
-from paceline.lineage import FEATURE_ACTIVITY
-from paceline.maintenance import compact
-from paceline.warehouse import Warehouse
+from paceline.operations.maintenance import compact
+from paceline.pipeline.arguments import Options
+from paceline.pipeline.execute import execute
+from paceline.pipeline.jobs import FEATURE_ACTIVITY
+from paceline.publish import steps
+from paceline.store.warehouse import Warehouse
 
 ATHLETES_A_FILE = 250
 SEED = 11
@@ -37,7 +38,7 @@ def create(warehouse: str, athletes: int, days: int) -> int:
         The number of activities.
     """
     tables = _warehouse(warehouse)
-    publish.create(tables, contracts()[ACTIVITIES], "STRICT")
+    steps.create(tables, contracts()[ACTIVITIES], "STRICT")
     rows = 0
     with TemporaryDirectory() as scratch:
         for start in range(0, athletes, ATHLETES_A_FILE):

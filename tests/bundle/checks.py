@@ -15,7 +15,7 @@ from zoneinfo import available_timezones
 
 import pathspec
 
-from paceline.warehouse import SCHEMAS
+from paceline.store.warehouse import SCHEMAS
 from tests.bundle import schema
 from tests.bundle.bundle import REFERENCE, Bundle, BundleError, load, resolved, walk
 from tests.bundle.cron import cron_problem

@@ -15,7 +15,7 @@ from unittest import mock
 import click
 
 from paceline.errors import UsageError
-from paceline.warehouse import schema_names
+from paceline.store.warehouse import schema_names
 
 RUN_ID = "550315892394120"
 

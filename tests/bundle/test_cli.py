@@ -138,7 +138,7 @@ def check_files(workspace, folder, root):
         assert wheels_of(job["settings"])
         for wheel in wheels_of(job["settings"]):
             names = zipfile.ZipFile(BytesIO(workspace.files[wheel])).namelist()
-            assert {"paceline/lineage.py", "paceline/conf/paceline.yml"} <= set(names)
+            assert {"paceline/pipeline/jobs.py", "paceline/conf/paceline.yml"} <= set(names)
 
 
 def check_jobs(workspace, folder, target, offline):
@@ -238,7 +238,7 @@ def test_a_deployed_job_makes_the_gold_tables(source, spark, tmp_path, monkeypat
     user, prefix, _ = TARGETS["dev"]
     volume = tmp_path / "Volumes" / "main" / f"{prefix}bronze" / "landing"
     generate(volume, athletes=1, days=10, seed=3, end=date(2026, 6, 30))
-    monkeypatch.setattr("paceline.cli.execute.datetime", Clock)
+    monkeypatch.setattr("paceline.pipeline.execute.datetime", Clock)
 
     def uploaded(path):
         local = tmp_path / Path(path).name

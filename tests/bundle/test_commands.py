@@ -22,9 +22,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import lineage
 from paceline.generate import generate
-from paceline.warehouse import SCHEMAS
+from paceline.pipeline import jobs
+from paceline.store.warehouse import SCHEMAS
 from tests.bundle.bundle import COMMIT, PRINCIPAL, ROOT, USER, load, resolved
 from tests.bundle.tasks import RUN_ID, run_file, run_job
 from tests.pipeline.warehouse import NOW, content, quick
@@ -48,10 +48,10 @@ class Clock(datetime):
 
 @pytest.fixture(scope="module")
 def morning(spark: SparkSession) -> Iterator[SparkSession]:
-    (rolling,) = lineage.JOBS[lineage.FEATURE_ROLLING]
+    (rolling,) = jobs.JOBS[jobs.FEATURE_ROLLING]
     with pytest.MonkeyPatch.context() as patch, quick(spark):
-        patch.setattr("paceline.cli.maintenance.lineage", SimpleNamespace(TABLES=(rolling,)))
-        patch.setattr("paceline.cli.execute.datetime", Clock)
+        patch.setattr("paceline.cli.maintenance.jobs", SimpleNamespace(TABLES=(rolling,)))
+        patch.setattr("paceline.pipeline.execute.datetime", Clock)
         for name in ("START_TIME", "END_TIME", "PACELINE_WEBHOOK"):
             patch.delenv(name, raising=False)
         yield spark

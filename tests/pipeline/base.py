@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import rehearsal
+from paceline.operations import dry_run
 from tests.pipeline.faults import Chain
 
 ROUNDS = 2
@@ -47,7 +47,7 @@ def new_chain(spark: SparkSession, root: Path) -> Chain:
 def grown_chain(spark: SparkSession, root: Path, base: Path) -> Chain:
     """The same, copied from a chain in `base`."""
     chain = Chain(spark, root)
-    rehearsal.copy(base / "warehouse", chain.warehouse)
+    dry_run.copy(base / "warehouse", chain.warehouse)
     chain.round = chain.puts = chain.runs = ROUNDS
     chain.read_new_versions()
     return chain

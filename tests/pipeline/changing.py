@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import Any
 
 from paceline.cli import status
-from paceline.cli.execute import Options
 from paceline.cli.plan import Plan, plan
-from paceline.ledger import Entry
+from paceline.pipeline.arguments import Options
+from paceline.store.ledger import Entry
 from tests.oracle import Outcome
 from tests.pipeline.warehouse import NOW, changed, versions
 from tests.pipeline.worlds import Effects, World, edited, effects, plain_run

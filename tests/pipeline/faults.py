@@ -19,8 +19,8 @@ from unittest.mock import patch
 
 from pyspark.sql import DataFrameWriter, SparkSession
 
-from paceline import lineage
-from paceline.ledger import Entry
+from paceline.pipeline import jobs
+from paceline.store.ledger import Entry
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
 from tests.pipeline.warehouse import NOW, run, versions
@@ -166,12 +166,12 @@ class Chain:
         """Runs silver alone; returns its row of the ledger."""
         self.runs += 1
         now = NOW + timedelta(minutes=self.runs)
-        with patch.dict(lineage.JOBS, {lineage.FEATURE_ACTIVITY: (silver.TABLE,)}):
+        with patch.dict(jobs.JOBS, {jobs.FEATURE_ACTIVITY: (silver.TABLE,)}):
             return run(
                 spark or self.spark,
                 self.landing,
                 self.warehouse,
-                jobs=(lineage.FEATURE_ACTIVITY,),
+                jobs=(jobs.FEATURE_ACTIVITY,),
                 now=now,
                 hook=hook,
             )[silver.NAME]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import lineage
+from paceline.pipeline import jobs
+from paceline.store.warehouse import SCHEMAS
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
-from paceline.warehouse import SCHEMAS
 from tests.pipeline.worlds import World
 
 pytestmark = pytest.mark.slow
@@ -45,8 +45,8 @@ def test_tables_of_a_catalog(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, TABLES)
-    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ROLLING, ())
+    monkeypatch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, TABLES)
+    monkeypatch.setitem(jobs.JOBS, jobs.FEATURE_ROLLING, ())
     spark, world = quick_spark, World(quick_spark, tmp_path / "world", date(2024, 6, 9))
     world.deliver("athlete_settings/1.jsonl", {"athlete_id": 7, "valid_from": "2024-01-01"})
     entries = world.run(catalog=catalog)

@@ -12,7 +12,6 @@ from datetime import date
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline.cli.execute import Options
 from paceline.cli.main import exit_code, paceline
 from paceline.cli.verify import verify_tables
 from paceline.contract import Contract
@@ -20,6 +19,7 @@ from paceline.explain.calculation import calculate, same_bits
 from paceline.explain.explanation import features_of
 from paceline.explain.past import Activity, Past
 from paceline.explain.reading import SHOWN, activity, amounts
+from paceline.pipeline.arguments import Options
 from tests.oracle import KEYS
 from tests.pipeline.changing import ATHLETES, HORIZON, NEXT_DAY, Story
 from tests.pipeline.warehouse import content, versions

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import lineage
-from paceline.ledger import Entry
+from paceline.pipeline.jobs import TABLES
+from paceline.store.ledger import Entry
 from tests.pipeline.warehouse import changed, versions
 from tests.pipeline.worlds import FEATURES, PARTS, ROLLING, SETTINGS, SILVER, World, plain_run
 
@@ -127,4 +127,4 @@ def test_a_new_day_adds_one_row_for_each_athlete(bills: dict[str, Bill]) -> None
 
 def test_every_table_has_been_asked(bills: dict[str, Bill]) -> None:
     for bill in bills.values():
-        assert set(bill.entries) == {table.name for table in lineage.TABLES}
+        assert set(bill.entries) == {table.name for table in TABLES}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import ledger
+from paceline.store import ledger, quarantine
 from paceline.tables.silver import athlete_settings as silver
 from tests.pipeline.faults import (
     BEFORE,
@@ -37,12 +37,12 @@ COMMITS = {
     "claim": ledger.LEDGER,
     "stage": STAGING,
     "record": ledger.VERDICTS,
-    "quarantine": ledger.QUARANTINE,
+    "quarantine": quarantine.QUARANTINE,
     "publish": silver.NAME,
     "seal": ledger.LEDGER,
 }
 WHOLE = list(COMMITS.values())
-AFTER_QUARANTINE = [name for name in WHOLE if name != ledger.QUARANTINE]
+AFTER_QUARANTINE = [name for name in WHOLE if name != quarantine.QUARANTINE]
 ABANDON, CLAIM, SEAL = [ledger.LEDGER], [ledger.LEDGER], [ledger.LEDGER]
 
 

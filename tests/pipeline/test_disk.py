@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import ledger, lineage
 from paceline.errors import PacelineError
+from paceline.pipeline.jobs import FEATURE_ACTIVITY, JOBS
+from paceline.store import ledger
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
 from tests.pipeline.warehouse import NOW, content, run
@@ -53,7 +54,7 @@ def fill(disk: Path) -> None:
 def test_nothing_is_lost_and_the_next_run_heals(
     quick_spark: SparkSession, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
+    monkeypatch.setitem(JOBS, FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
     landing, warehouse = tmp_path / "landing", disk / "warehouse"
     runs = 0
 
@@ -70,7 +71,7 @@ def test_nothing_is_lost_and_the_next_run_heals(
             if (moment, step, name) == ("before", at, silver.NAME):
                 trouble()
 
-        jobs, now = (lineage.FEATURE_ACTIVITY,), NOW + timedelta(hours=runs)
+        jobs, now = (FEATURE_ACTIVITY,), NOW + timedelta(hours=runs)
         return run(quick_spark, landing, warehouse, jobs=jobs, now=now, hook=hook)
 
     def athletes() -> list[int]:

@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 
-from paceline import ledger, lineage
 from paceline.generate import Summary, generate
-from paceline.ledger import Entry
+from paceline.pipeline import jobs
+from paceline.store import ledger
+from paceline.store.ledger import Entry
 from tests.bundle import wheel
 from tests.pipeline.warehouse import changed, content, run, versions
 from tests.unit.test_daily_fold import assert_same, oracle
@@ -34,7 +35,7 @@ END = date(2026, 6, 30)
 DAYS = 110
 HORIZON = {"horizon": "2026-07-03"}  # stated, so that no run depends on the clock
 MIDDLE, EARLIER = "2026-05-10", "2026-04-10"
-TABLES = [table.name for table in lineage.TABLES]
+TABLES = [table.name for table in jobs.TABLES]
 COMPARED = [name for name in TABLES if not name.startswith("bronze")]
 ROLLING = "feature_store.athlete_rolling_features"
 
@@ -121,7 +122,7 @@ def _can_cut_network() -> bool:
 def test_the_jobs_say_what_they_published(told):
     activity = told.outputs["feature_activity"]
     assert "feature_store.activity_features" in activity
-    assert activity.count("PUBLISHED") == len(lineage.JOBS[lineage.FEATURE_ACTIVITY])
+    assert activity.count("PUBLISHED") == len(jobs.JOBS[jobs.FEATURE_ACTIVITY])
     assert "warning: README.txt is no delivery of a known kind" in activity
     assert told.outputs["feature_rolling"].count("PUBLISHED") == 1
     lines = (line.split() for output in told.outputs.values() for line in output.splitlines())

@@ -18,15 +18,16 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import erasure, lineage
 from paceline.cli.erase import erase_athlete
-from paceline.cli.execute import Options
 from paceline.cli.verify import verify_tables
-from paceline.ledger import Entry
+from paceline.operations import erase
+from paceline.operations.find_athlete import Place
+from paceline.pipeline import jobs
+from paceline.pipeline.arguments import Options
+from paceline.store.ledger import Entry
+from paceline.store.warehouse import Warehouse
 from paceline.tables.bronze import strava_activities as bronze_activities
 from paceline.tables.silver import strava_activities as silver_activities
-from paceline.warehouse import Warehouse
-from paceline.whereabouts import Place
 from tests.oracle.compare import differences
 from tests.pipeline.warehouse import changed, content, heard, versions
 from tests.pipeline.worlds import SILVER, World, edited, plain_run
@@ -41,7 +42,7 @@ EXPORT = f"strava_export/athlete_id={GONE}/activities.csv"
 DELETE_MS = 1_719_900_000_000
 
 TABLES = (bronze_activities.TABLE, silver_activities.TABLE)
-remove = erasure._remove
+remove = erase._remove
 
 Line = tuple[int, Any]
 
@@ -189,8 +190,8 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     world = World(quick_spark, tmp_path_factory.mktemp("erase") / "world", HORIZON)
     told = Story(world)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, TABLES)
-        patch.setitem(lineage.JOBS, lineage.FEATURE_ROLLING, ())
+        patch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, TABLES)
+        patch.setitem(jobs.JOBS, jobs.FEATURE_ROLLING, ())
         patch.setattr("paceline.cli.verify.MADE", TABLES[1:])
         told.deliver(FIRST)
         told.run("first")
@@ -201,7 +202,7 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
         told.look("vacuumed")
         told.deliver(LATER)
         with patch.context() as crash:
-            crash.setattr(erasure, "_remove", dies_at_bronze)
+            crash.setattr(erase, "_remove", dies_at_bronze)
             with pytest.raises(RuntimeError, match="crashed"):
                 told.erase("interrupted", SHARES)
         told.erase("finished", SHARES)

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import lineage
 from paceline.cli.verify import verify_tables
-from paceline.ledger import Entry
+from paceline.pipeline import jobs
+from paceline.store.ledger import Entry
 from tests.fixtures import records, warehouse
 from tests.pipeline.warehouse import content
 from tests.pipeline.worlds import FEATURES, ROLLING, SILVER, World
@@ -44,7 +44,7 @@ class Story:
 
 
 def rows(world: World) -> dict[str, list[tuple[object, ...]]]:
-    names = [table.name for table in lineage.TABLES]
+    names = [table.name for table in jobs.TABLES]
     return {name: content(world.spark, world.warehouse, name) for name in names}
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline.cli.execute import Options
 from paceline.cli.verify import verify_tables
 from paceline.errors import PacelineError
-from paceline.ledger import Entry
+from paceline.pipeline.arguments import Options
+from paceline.store.ledger import Entry
 from tests.oracle import Outcome
 from tests.pipeline.worlds import (
     FEATURES,

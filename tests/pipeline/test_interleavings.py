@@ -13,8 +13,8 @@ import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
 
-from paceline import ledger
-from paceline.publish import STEPS
+from paceline.publish.steps import STEPS
+from paceline.store import ledger
 from paceline.tables.silver import athlete_settings as silver
 from tests.pipeline.base import grown_chain
 from tests.pipeline.faults import Chain, Death, rows_after
@@ -35,7 +35,7 @@ def chain(
     spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, base_chain: Path
 ) -> Iterator[Chain]:
     with quick(spark), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("paceline.cli.execute.lock", lambda root: nullcontext())
+        patch.setattr("paceline.pipeline.execute.lock", lambda root: nullcontext())
         made = grown_chain(spark, tmp_path_factory.mktemp("interleavings"), base_chain)
         yield made
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
 
-from paceline import ledger
 from paceline.errors import LockedError
-from paceline.publish import STEPS
+from paceline.publish.steps import STEPS
+from paceline.store import ledger
 from tests.pipeline.base import grown_chain
 from tests.pipeline.faults import Chain, rows_after
 from tests.pipeline.warehouse import quick

@@ -18,18 +18,20 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import ledger, lineage, publish
-from paceline import merge as merge_module
-from paceline.claim import Claim
 from paceline.errors import PacelineError, RejectedError, UsageError
-from paceline.ledger import Entry
-from paceline.publish import STEPS
+from paceline.pipeline import jobs
+from paceline.publish import merge as merge_module
+from paceline.publish import steps as steps_module
+from paceline.publish.claim import Claim
+from paceline.publish.steps import STEPS
+from paceline.store import ledger
+from paceline.store.ledger import Entry
+from paceline.store.warehouse import LAYOUT_PROPERTY, Warehouse
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
-from paceline.warehouse import LAYOUT_PROPERTY, Warehouse
 from tests.pipeline.warehouse import NOW, changed, content, run, versions
 
-JOB = (lineage.FEATURE_ACTIVITY,)
+JOB = (jobs.FEATURE_ACTIVITY,)
 STAGING = "ops.staging_silver_athlete_settings"
 
 
@@ -159,7 +161,7 @@ def meeting_another_run(spark: SparkSession, tale: Story) -> Iterator[None]:
         return merge_module.merge(claimed, *others)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publish, "merge", merge)
+        patch.setattr(steps_module, "merge", merge)
         yield
 
 
@@ -185,7 +187,7 @@ def story(
     quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
     patch = pytest.MonkeyPatch()
-    patch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
+    patch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
     tale = Story(quick_spark, tmp_path_factory.mktemp("machine"))
     # Told to OpenLineage, and not as this machine may have configured it.
     patch.delenv("OPENLINEAGE_DISABLED")
@@ -224,7 +226,7 @@ def story(
     tale.deliver("4711.jsonl", GOOD)
     vanished = UsageError("The landing file athlete_settings/4711.jsonl vanished during the run.")
     with patch.context() as unreadable:
-        unreadable.setattr("paceline.landing.discover", raising(vanished))
+        unreadable.setattr("paceline.intake.files.discover", raising(vanished))
         told["landing vanished"] = tale.chapter()
     told["after vanishing"] = tale.ledger()[-2:]
     told["crashed horizon"] = tale.crash_at(date(2030, 1, 1))

@@ -18,17 +18,18 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import lineage, maintenance
-from paceline.cli.execute import Options
 from paceline.cli.maintenance import maintain_tables
 from paceline.contract import load_all
-from paceline.description import describe
-from paceline.ledger import Entry
-from paceline.maintenance import Upkeep
-from paceline.table import Table
+from paceline.operations import maintenance
+from paceline.operations.maintenance import Upkeep
+from paceline.pipeline.arguments import Options
+from paceline.pipeline.jobs import FEATURE_ACTIVITY, JOBS
+from paceline.recipe import Table
+from paceline.store.annotations import describe
+from paceline.store.ledger import Entry
+from paceline.store.warehouse import Warehouse
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
-from paceline.warehouse import Warehouse
 from tests.conftest import CONF
 from tests.pipeline.warehouse import changed, content, heard, run, versions
 
@@ -107,9 +108,9 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
         path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
     def chapter(name: str, at: datetime, warehouse: Path, *tables: Table) -> None:
-        patch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, tables)
+        patch.setitem(JOBS, FEATURE_ACTIVITY, tables)
         before = versions(warehouse)
-        conf, jobs = str(root / "conf"), (lineage.FEATURE_ACTIVITY,)
+        conf, jobs = str(root / "conf"), (FEATURE_ACTIVITY,)
         landing = root / "landing"
         told.entries[name] = run(quick_spark, landing, warehouse, jobs=jobs, now=at, conf=conf)
         told.commits[name] = changed(before, versions(warehouse))

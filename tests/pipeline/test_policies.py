@@ -17,23 +17,24 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import ledger, lineage
-from paceline.audited import last_batches
-from paceline.cli.execute import Options
 from paceline.cli.plan import Plan, plan
-from paceline.constraints import PROPERTY
 from paceline.docs.audits import write
+from paceline.docs.batches import last_batches
 from paceline.errors import RejectedError, UsageError
-from paceline.ledger import Entry
+from paceline.pipeline import jobs
+from paceline.pipeline.arguments import Options
+from paceline.publish.constraints import PROPERTY
+from paceline.store import ledger
+from paceline.store.ledger import Entry
+from paceline.store.warehouse import Warehouse
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
-from paceline.warehouse import Warehouse
 from tests.pipeline.warehouse import NOW, content, run
 from tests.spark.given import CONTRACTS
 
 pytestmark = pytest.mark.slow
 
-JOB = (lineage.FEATURE_ACTIVITY,)
+JOB = (jobs.FEATURE_ACTIVITY,)
 
 
 def settings(athlete: int, **values: float) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def told(
     quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Chapter]]:
     patch = pytest.MonkeyPatch()
-    patch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
+    patch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
     whole, parts = (
         House(quick_spark, tmp_path_factory.mktemp(name)) for name in ("whole", "parts")
     )
@@ -262,7 +263,7 @@ def test_what_was_accepted_blocks_no_later_run_and_threads_do_not_disturb_each_o
 def test_under_strict_only_a_person_lets_a_broken_record_pass_and_only_that_one(
     quick_spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
+    monkeypatch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
     house, open_record = House(quick_spark, tmp_path), {(2, REFUSED)}
     assert house.run(GOOD, BROKEN).refused == open_record
 

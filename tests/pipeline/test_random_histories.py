@@ -25,8 +25,8 @@ from hypothesis.stateful import (
 )
 from pyspark.sql import SparkSession
 
-from paceline import lineage
-from paceline.publish import STEPS
+from paceline.pipeline import jobs
+from paceline.publish.steps import STEPS
 from paceline.tables.bronze import strava_activities as bronze
 from paceline.tables.silver import strava_activities, strava_sub_activity
 from tests.pipeline import histories
@@ -205,8 +205,8 @@ def test_random_histories(
     if is_deep:
         explore(quick_spark, tmp_path)
         return
-    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, CHAIN)
-    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ROLLING, ())
+    monkeypatch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, CHAIN)
+    monkeypatch.setitem(jobs.JOBS, jobs.FEATURE_ROLLING, ())
     seen = set()
     for number in range(SHORT_HISTORIES):
         history = Histories(quick_spark, tmp_path / str(number))

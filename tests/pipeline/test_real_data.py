@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from paceline import ledger, lineage
 from paceline.features import functions
+from paceline.pipeline import jobs
+from paceline.store import ledger
 from tests.pipeline.warehouse import content, run
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -43,7 +44,7 @@ def published(spark, landing, contracts):
             dict(zip(contracts[table.name].column_names, row, strict=True))
             for row in content(spark, warehouse, table.name)
         ]
-        for table in lineage.TABLES
+        for table in jobs.TABLES
     }
     refused = spark.read.format("delta").load(str(warehouse / "ops" / "quarantine")).collect()
     verdicts = spark.read.format("delta").load(str(warehouse / "ops" / "verdicts")).collect()

@@ -21,10 +21,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import DataType
 
-from paceline import ledger
 from paceline.cli.main import exit_code, paceline
 from paceline.contract import Contract
-from paceline.ledger import Entry
+from paceline.store import ledger, quarantine
+from paceline.store.ledger import Entry
 from tests.pipeline.warehouse import versions
 from tests.pipeline.worlds import FEATURES, ROLLING, SILVER
 from tests.unit.test_docs import Page
@@ -181,7 +181,7 @@ def write_ops(story: Told) -> None:
         | {"reasons": reasons, "run_id": "one", "resolved_by": resolved_by}
         for number, (athlete, reasons, resolved_by) in enumerate(refused)
     ]
-    story.write(ledger.QUARANTINE, DataType.fromDDL(ledger.QUARANTINE_DDL), records)
+    story.write(quarantine.QUARANTINE, DataType.fromDDL(quarantine.QUARANTINE_DDL), records)
 
 
 def an_entry(

@@ -11,9 +11,10 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from paceline import lineage
-from paceline.cli.execute import Options, execute
-from paceline.ledger import Entry
+from paceline.pipeline.arguments import Options
+from paceline.pipeline.execute import execute
+from paceline.pipeline.jobs import JOBS
+from paceline.store.ledger import Entry
 
 # Tiny frames are planned and compiled at length, and computed in no time.
 _QUICK = {
@@ -24,7 +25,7 @@ _QUICK = {
 }
 
 NOW = datetime(2026, 7, 1, 6, tzinfo=UTC)
-BOTH = tuple(lineage.JOBS)
+BOTH = tuple(JOBS)
 
 
 def run(

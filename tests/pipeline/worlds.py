@@ -14,8 +14,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from paceline import lineage
-from paceline.ledger import Entry
+from paceline.pipeline import jobs
+from paceline.store.ledger import Entry
 from tests.conftest import CONF
 from tests.oracle import KEYS, Conf, Delivery, Outcome, outcome
 from tests.oracle.compare import differences
@@ -29,7 +29,7 @@ Effects = dict[str, tuple[int, int, int]]
 
 def made() -> list[str]:
     """The tables that the jobs make now; a test may have given them fewer."""
-    return [table.name for tables in lineage.JOBS.values() for table in tables]
+    return [table.name for tables in jobs.JOBS.values() for table in tables]
 
 
 def judged() -> list[str]:

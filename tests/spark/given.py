@@ -5,8 +5,8 @@ from datetime import date
 from pathlib import Path
 
 from paceline.contract import load_all
-from paceline.run import load_settings
-from paceline.table import EVERYTHING, Context
+from paceline.recipe import EVERYTHING, Context
+from paceline.settings import load_settings
 
 CONF = Path(__file__).parents[2] / "conf"
 CONTRACTS = load_all(CONF / "contracts")
@@ -95,7 +95,7 @@ def change_feed(spark, table, **images):
     """A change feed: rows by kind of change, as `insert=[...]` or `update_preimage=[...]`."""
     from pyspark.sql import functions as F
 
-    from paceline.table import union
+    from paceline.recipe import union
 
     return union(
         [

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from chispa import assert_approx_df_equality
 
-from paceline.table import Scope, Window
+from paceline.recipe import Scope, Window
 from paceline.tables.feature_store import activity_features
 from tests.spark.given import (
     CONTRACTS,

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from paceline.audit import ERROR, FAIL, PASS, Circumstances, audit
 from paceline.contract import NullLimit, Thresholds
-from paceline.diff import INSERT, REFUSE, REMOVE, UPDATE, staging_ddl
+from paceline.publish.audit import ERROR, FAIL, PASS, AuditContext, audit
+from paceline.publish.staged import INSERT, REFUSE, REMOVE, UPDATE, staging_ddl
 from tests.spark.given import CONTRACTS, row
 
 NOW = datetime(2026, 7, 1, 6, tzinfo=UTC)
@@ -33,7 +33,7 @@ def staged(spark, *rows):
 
 
 def judged(spark, rows, policy="QUARANTINE", contract=CONTRACT, **known):
-    return audit(staged(spark, *rows), contract, Circumstances(policy, NOW, **known))
+    return audit(staged(spark, *rows), contract, AuditContext(policy, NOW, **known))
 
 
 def checks(judgement):
@@ -101,7 +101,7 @@ def test_a_judgement_takes_three_queries(spark):
     """Our own tally, and one for the whole suite, however many rules there are."""
     rows = staged(spark, GOOD, GOOD, NO_SEX, NO_SEX)
     before = last_query(spark)
-    found = audit(rows, CONTRACT, Circumstances("QUARANTINE", NOW, day="valid_from"))
+    found = audit(rows, CONTRACT, AuditContext("QUARANTINE", NOW, day="valid_from"))
     assert last_query(spark) - before == 3
     assert found.touched_athletes == 4
     assert found.counts[INSERT] == 4

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from paceline import ledger, quarantine
 from paceline.errors import UsageError
-from paceline.quarantine import Group, Outcome, Wanted
-from paceline.warehouse import Warehouse
+from paceline.store import ledger, ops, quarantine
+from paceline.store.quarantine import QUARANTINE, QUARANTINE_DDL, Group, Outcome, Wanted
+from paceline.store.warehouse import Warehouse
 
 ACTIVITIES, SETTINGS = "silver.strava_activities", "silver.athlete_settings"
 # The machine dates to the microsecond, and redrive compares for equality.
@@ -38,8 +38,8 @@ def filled(spark, root):
     """A warehouse whose quarantine holds ROWS."""
     warehouse = Warehouse(spark, root)
     warehouse.create_schemas()
-    ledger.create(warehouse)
-    ledger.append_rows(warehouse, ledger.QUARANTINE, ledger.QUARANTINE_DDL, ROWS)
+    ops.create(warehouse)
+    ledger.append_rows(warehouse, QUARANTINE, QUARANTINE_DDL, ROWS)
     return warehouse
 
 
@@ -53,7 +53,7 @@ def warehouse(spark, root):
     """The warehouse for reading; other tests may have made the session forget its names."""
     found = Warehouse(spark, root)
     found.create_schemas()
-    ledger.create(found)
+    ops.create(found)
     return found
 
 
@@ -146,12 +146,12 @@ def test_the_outcome_of_a_run_is_told_by_its_start(warehouse):
 
 def test_pruning_deletes_old_resolved_records_in_one_commit(spark, tmp_path):
     warehouse = filled(spark, tmp_path)
-    version = warehouse.position(ledger.QUARANTINE).version
+    version = warehouse.position(QUARANTINE).version
     assert quarantine.prunable(warehouse, DAYS[3]) == 1
     assert quarantine.prune(warehouse, DAYS[3]) == 1
-    assert warehouse.position(ledger.QUARANTINE).version == version + 1
+    assert warehouse.position(QUARANTINE).version == version + 1
     left, _ = quarantine.records(warehouse, Wanted(is_resolved=True), limit=10)
     assert digits(left) == ["cc05"]
     assert quarantine.open_counts(warehouse) == {SETTINGS: 1, ACTIVITIES: 2}
     assert quarantine.prune(warehouse, DAYS[3]) == 0
-    assert warehouse.position(ledger.QUARANTINE).version == version + 1
+    assert warehouse.position(QUARANTINE).version == version + 1

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from chispa import assert_df_equality
 
-from paceline.table import Scope, Window
+from paceline.recipe import Scope, Window
 from paceline.tables.feature_store import athlete_rolling_features as rolling
 from tests.spark.given import (
     CONTRACTS,

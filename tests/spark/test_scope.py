@@ -7,9 +7,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from paceline.boxes import boxed
-from paceline.table import EVERYTHING, Scope
-from paceline.warehouse import Warehouse, literal
+from paceline.publish.bounds import bounded
+from paceline.recipe import EVERYTHING, Scope
+from paceline.sql import literal
+from paceline.store.warehouse import Warehouse
 
 LEAST, GREATEST = -(2**63), 2**63 - 1
 DAYS = [date(1969, 12, 30) + timedelta(n) for n in range(4)]
@@ -34,7 +35,7 @@ def rows(frame):
 
 def both(scope):
     """The scope as a recipe gives it, and as the machine hands it on."""
-    return scope, boxed(scope)
+    return scope, bounded(scope)
 
 
 def test_a_scope_with_days_selects_from_each_athletes_first_day_on(spark, days):
@@ -59,27 +60,27 @@ def test_a_row_is_selected_as_often_as_it_is_there(spark, days):
 
 def test_everything_selects_everything(days):
     assert EVERYTHING.select(days) is days
-    assert EVERYTHING.near(days, since="as_of_date") is days
+    assert EVERYTHING.pruned(days, since="as_of_date") is days
 
 
 def test_near_keeps_days_before_the_first_one_or_all_days(spark, days):
-    scope = boxed(daily(spark, (2, FOURTH)))
+    scope = bounded(daily(spark, (2, FOURTH)))
     of_athlete = [(2, day) for day in DAYS]
-    assert rows(scope.near(days, since="as_of_date")) == of_athlete[3:]
-    assert rows(scope.near(days, since="as_of_date", days=2)) == of_athlete[1:]
-    assert rows(scope.near(days, since=None)) == sorted([*of_athlete, (2, None)], key=repr)
+    assert rows(scope.pruned(days, since="as_of_date")) == of_athlete[3:]
+    assert rows(scope.pruned(days, since="as_of_date", days=2)) == of_athlete[1:]
+    assert rows(scope.pruned(days, since=None)) == sorted([*of_athlete, (2, None)], key=repr)
 
 
 def test_without_boxes_nothing_is_left_out(spark, days):
     scope = daily(spark, (2, FOURTH))
-    assert scope.near(days, since="as_of_date") is days
+    assert scope.pruned(days, since="as_of_date") is days
     assert not scope.is_everything
 
 
 def test_boxes_leave_out_rows_before_they_are_compared_with_the_keys(spark, days):
     # A box that is wrong on purpose shows that it is used.
     scope = replace(
-        daily(spark, (2, FIRST)), boxes=({"athlete_id": (2, 2), "since": (THIRD,) * 2},)
+        daily(spark, (2, FIRST)), bounds=({"athlete_id": (2, 2), "since": (THIRD,) * 2},)
     )
     assert rows(scope.select(days)) == [(2, THIRD), (2, FOURTH)]
 
@@ -91,10 +92,10 @@ def test_of_more_than_100_000_keys_only_the_ends_are_looked_at(spark):
         "CAST(NULL AS DATE) AS day",
         "date_add(DATE '1969-12-31', CAST(id % 3 AS INT)) AS since",
     )
-    scope = boxed(Scope(keys, since="as_of_date"))
+    scope = bounded(Scope(keys, since="as_of_date"))
     assert scope.keys is keys
     assert scope.since == "as_of_date"
-    assert scope.boxes == (
+    assert scope.bounds == (
         {"athlete_id": (-7, 99_993), "since": (date(1969, 12, 31), date(1970, 1, 2))},
     )
 
@@ -102,11 +103,11 @@ def test_of_more_than_100_000_keys_only_the_ends_are_looked_at(spark):
 def test_the_ends_of_every_key_are_numbers_and_days_to_spark(spark):
     keys = [(LEAST, date.min), (GREATEST, date.max), (-1, date(1969, 12, 31)), (0, None)]
     frame = spark.createDataFrame(keys, "athlete_id BIGINT, valid_from DATE")
-    scope = boxed(Scope(frame))
-    assert len(scope.boxes) == 4
+    scope = bounded(Scope(frame))
+    assert len(scope.bounds) == 4
     assert rows(scope.select(frame)) == rows(frame)
     other = spark.createDataFrame([(1, date.min), (GREATEST, None)], frame.schema)
-    assert rows(scope.near(other, since=None)) == []
+    assert rows(scope.pruned(other, since=None)) == []
 
 
 def test_a_literal_is_to_spark_what_it_was(spark):

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from chispa import assert_df_equality
 
-from paceline.table import (
+from paceline.recipe import (
     CURRENT,
     DELETION,
     DUPLICATE,

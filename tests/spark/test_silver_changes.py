@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from paceline.recipe import CURRENT, DELETION, DUPLICATE, FATE, QUARANTINED, SUPERSEDED, UNREADABLE
 from paceline.sources import debezium
-from paceline.table import CURRENT, DELETION, DUPLICATE, FATE, QUARANTINED, SUPERSEDED, UNREADABLE
 from paceline.tables.silver import strava_activities, strava_sub_activity
 from tests.spark.given import activity, bronze_api, context, frame, row, rows_of, without
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from chispa import assert_df_equality
 
-from paceline.table import CURRENT, DUPLICATE, FATE, QUARANTINED, REASONS, SUPERSEDED, UNREADABLE
+from paceline.recipe import CURRENT, DUPLICATE, FATE, QUARANTINED, REASONS, SUPERSEDED, UNREADABLE
 from paceline.tables.silver import athlete_settings
 from tests.spark.given import (
     CONTRACTS,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from chispa import assert_df_equality
 
-from paceline.table import WARNINGS, Scope, Window
+from paceline.recipe import WARNINGS, Scope, Window
 from paceline.tables.silver import strava_sub_activity
 from tests.spark.given import (
     CONTRACTS,

@@ -2,13 +2,13 @@
 
 import pytest
 
-from paceline import ledger
-from paceline.claim import Run
 from paceline.errors import PacelineError
-from paceline.ledger import State
-from paceline.publish import create, publish
-from paceline.table import Scope, Table
-from paceline.warehouse import Warehouse
+from paceline.publish.claim import Run
+from paceline.publish.steps import create, publish
+from paceline.recipe import Scope, Table
+from paceline.store import ledger, ops, quarantine
+from paceline.store.ledger import State
+from paceline.store.warehouse import Warehouse
 from tests.pipeline.warehouse import NOW, quick
 from tests.spark.given import CONTRACTS, context, day, frame, row
 
@@ -25,7 +25,7 @@ def run(spark, tmp_path_factory):
     warehouse = Warehouse(spark, tmp_path_factory.mktemp("staging"))
     with quick(spark):
         warehouse.create_schemas()
-        ledger.create(warehouse)
+        ops.create(warehouse)
         create(warehouse, CONTRACTS[NAME], "QUARANTINE")
         yield Run(
             run_id="run",
@@ -65,6 +65,6 @@ def test_rows_outside_the_scope_stop_the_table(spark, run, asked, since, stray):
     with pytest.raises(PacelineError, match=FAR):
         publish(table(spark, scope, (7, "2024-01-01"), stray), run)
     assert run.warehouse.position(NAME).version == 0
-    assert run.warehouse.position(ledger.QUARANTINE).version == 0
+    assert run.warehouse.position(quarantine.QUARANTINE).version == 0
     assert run.outcomes[NAME].status == ledger.FAILED
     assert run.outcomes[NAME].message.startswith(FAR)

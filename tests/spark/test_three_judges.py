@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from pyspark.sql.types import StructType
 
-from paceline.expectations import broken_rows
+from paceline.publish.expectations import broken_rows
 from tests.oracle import defects
 from tests.oracle.rules import broken
 from tests.spark.given import CONTRACTS

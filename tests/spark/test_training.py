@@ -301,9 +301,9 @@ def test_a_manifest_is_of_these_tables(spark, root):
 
 
 def test_the_days_of_all_feature_tables_are_known():
-    from paceline import lineage
+    from paceline.pipeline import jobs
     from paceline.training.reader import DAYS
 
-    tables = [table for table in lineage.TABLES if table.name.startswith("feature_store.")]
+    tables = [table for table in jobs.TABLES if table.name.startswith("feature_store.")]
     assert {table.name: table.day for table in tables} == DAYS
     assert all("athlete_id" in CONTRACTS[name].key for name in DAYS)

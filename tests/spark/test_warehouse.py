@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import warehouse as names
 from paceline.errors import UsageError
-from paceline.warehouse import LAYOUT_PROPERTY, Position, Warehouse
+from paceline.store import warehouse as names
+from paceline.store.warehouse import LAYOUT_PROPERTY, Position, Warehouse
 
 pytestmark = pytest.mark.classic  # the tests of a session have one catalog, which they share
 

@@ -14,8 +14,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from paceline.alerts import send, text_of
-from paceline.ledger import Entry
+from paceline.pipeline.alerts import send, text_of
+from paceline.store.ledger import Entry
 
 TOKEN = "T0K3N"
 # What a busy machine may add to a timeout, and far less than any server here would take.

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from paceline.audit import ERROR, FAIL, PASS, WARN, Circumstances, weigh
 from paceline.contract import NullLimit, ServiceLevel, Thresholds, load_all
+from paceline.publish.audit import ERROR, FAIL, PASS, WARN, AuditContext, weigh
 from tests.conftest import CONF
 
 NOW = datetime(2026, 7, 1, 6, tzinfo=UTC)
@@ -41,7 +41,7 @@ def judged(
     tally |= {f"refused_{name}": count for name, count in (refused or {}).items()}
     tally |= {"athletes": 1, "broken": marked, "newest": staged_newest}
     tally |= {f"{end}_{name}": None for end in ("min", "max") for name in contract.key}
-    return weigh(contract, Circumstances(policy, NOW, **known), tally, broken or {})
+    return weigh(contract, AuditContext(policy, NOW, **known), tally, broken or {})
 
 
 def checks(judgement):

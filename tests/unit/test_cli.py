@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from paceline.cli.main import exit_code, job_command, paceline
-from paceline.lineage import FEATURE_ACTIVITY, FEATURE_ROLLING
+from paceline.pipeline.jobs import FEATURE_ACTIVITY, FEATURE_ROLLING
 
 ROOT = Path(__file__).parents[2]
 ACTIVITY, ROLLING = job_command(FEATURE_ACTIVITY), job_command(FEATURE_ROLLING)

@@ -7,12 +7,14 @@ from unittest.mock import create_autospec
 
 import pytest
 
-from paceline import quarantine
-from paceline.cli import execute, opening
+from paceline.cli import opening
 from paceline.cli.main import exit_code, paceline
 from paceline.errors import LockedError, RejectedError, UsageError
-from paceline.quarantine import Group, Outcome, Record, Wanted
-from paceline.run import lock
+from paceline.pipeline import execute
+from paceline.pipeline.arguments import Options
+from paceline.session import lock
+from paceline.store import quarantine
+from paceline.store.quarantine import Group, Outcome, Record, Wanted
 
 ACTIVITIES, SETTINGS = "silver.strava_activities", "silver.athlete_settings"
 SEEN = datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
@@ -320,7 +322,7 @@ def test_redrive_runs_both_jobs_and_tells_what_became_of_the_open_records(ask, f
     ]
     (jobs, options), keywords = ran.call_args
     assert jobs == ("Feature_Activity", "Feature_Rolling")
-    assert options == execute.Options(landing="L", warehouse="W", policy="ALWAYS", conf="C")
+    assert options == Options(landing="L", warehouse="W", policy="ALWAYS", conf="C")
     assert keywords["compare_all"] == {ACTIVITIES, SETTINGS}
     (_, at), _ = quarantine.outcomes.call_args
     assert at == keywords["now"]

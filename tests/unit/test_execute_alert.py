@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from paceline import alerts, ledger
-from paceline.cli import execute
 from paceline.errors import LockedError, PacelineError, UsageError
-from paceline.ledger import Entry
+from paceline.pipeline import alerts, execute
+from paceline.pipeline.arguments import Options
+from paceline.store import ledger
+from paceline.store.ledger import Entry
 from tests.conftest import CONF
 
 REJECTED = Entry("run-1", "Feature_Activity", "silver.strava_activities", ledger.REJECTED, "FAIL")
@@ -115,7 +116,7 @@ def test_a_run_that_fails_before_its_first_table_alerts(
     monkeypatch.setattr(execute, "_stored_horizon", lambda *arguments: None)
     monkeypatch.setattr(ledger, "rejected", lambda warehouse, run_id: {})
     places = {"landing": str(landing), "warehouse": str(tmp_path / "w"), "conf": str(conf)}
-    options = execute.Options(**places, accept="20260101T000000-1")
+    options = Options(**places, accept="20260101T000000-1")
     with ExitStack() as held:
         if broken == "lock":
             (tmp_path / "w").mkdir()
@@ -127,5 +128,5 @@ def test_a_run_that_fails_before_its_first_table_alerts(
         assert text.startswith("paceline Feature_Activity FAILED\n- ")
         assert said in text
         with pytest.raises(error):
-            execute.execute(["Feature_Activity"], options, spark=object(), is_rehearsal=True)
+            execute.execute(["Feature_Activity"], options, spark=object(), is_dry_run=True)
         assert len(sent) == 1

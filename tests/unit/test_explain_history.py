@@ -17,7 +17,7 @@ from paceline.explain.past import Activity, Past
 from paceline.explain.reading import BRONZE, BRONZE_SETTINGS, FEATURES, ROLLING, SILVER, Record
 from paceline.explain.runs import Runs, SealedRun, before, last_at, publisher, taken_in
 from paceline.features.windows import MEASURES
-from paceline.warehouse import Position
+from paceline.store.warehouse import Position
 
 SIX = datetime(2024, 6, 11, 6, tzinfo=UTC)
 DAY = date(2024, 6, 5)

@@ -16,10 +16,12 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from paceline import landing, lineage, run
-from paceline.cli import execute
 from paceline.errors import UsageError
-from paceline.landing import discover, record_batches, refused_files, source_of, unknown_files
+from paceline.intake import landing
+from paceline.intake.files import discover, refused_files, source_of, unknown_files
+from paceline.intake.landing import record_batches
+from paceline.pipeline import execute, jobs
+from paceline.settings import load_settings
 from paceline.sources import debezium, record, strava_api, strava_export
 from paceline.sources.files import Refused, open_file
 from paceline.sources.gunzip import Gunzip
@@ -84,11 +86,11 @@ class Generated:
 
 
 def test_the_limits_of_the_project_are_those_of_the_code():
-    assert run.load_settings(CONF).landing_limits == asdict(DEFAULTS)
+    assert load_settings(CONF).landing_limits == asdict(DEFAULTS)
 
 
 def test_a_limit_is_no_input_of_a_recipe():
-    assert "landing_limits" not in run.load_settings(CONF).for_recipes()
+    assert "landing_limits" not in load_settings(CONF).for_recipes()
 
 
 def test_a_gigabyte_on_one_line_is_cut_in_bounded_memory():
@@ -479,15 +481,15 @@ def test_a_run_warns_of_all_that_it_leaves_alone(
     plan = SimpleNamespace(landing=root, window=None, settings=settings)
     job_run = SimpleNamespace(
         run_id="run-1",
-        job=lineage.FEATURE_ACTIVITY,
+        job=jobs.FEATURE_ACTIVITY,
         warehouse=MagicMock(),
         started_at=None,
         idle=[],
     )
-    monkeypatch.setattr(execute.publish, "publish", lambda table, run, arrivals: MagicMock())
+    monkeypatch.setattr(execute.steps, "publish", lambda table, run, arrivals: MagicMock())
     monkeypatch.setattr(execute, "_told", lambda entry: "done")
-    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (strava_activities.TABLE,))
-    execute._run_job(job_run, plan, [lineage.FEATURE_ACTIVITY])
+    monkeypatch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, (strava_activities.TABLE,))
+    execute._run_job(job_run, plan, [jobs.FEATURE_ACTIVITY])
     assert [record.getMessage() for record in caplog.records] == [
         "notes.txt is no delivery of a known kind and is ignored",
         "strava_api/out.jsonl links out of the landing zone and is skipped",

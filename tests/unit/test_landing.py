@@ -8,9 +8,11 @@ from unittest.mock import MagicMock
 import pyarrow as pa
 import pytest
 
-from paceline import deliveries, landing
 from paceline.errors import UsageError
-from paceline.landing import Delivery, discover, record_batches, source_of, unknown_files
+from paceline.intake import landing
+from paceline.intake import zone as zone_module
+from paceline.intake.files import Delivery, discover, source_of, unknown_files
+from paceline.intake.landing import record_batches
 
 ACTIVITIES = landing.SOURCES["strava_activities"]
 DAY = date(2024, 6, 2)
@@ -279,13 +281,13 @@ def test_the_landing_zone_counts_what_it_read_and_what_it_ignored(
     put(tmp_path, "cdc/b.jsonl", "null\n")
     put(tmp_path, "strava_api/c.jsonl")
     remembered: list[tuple[object, ...]] = []
-    monkeypatch.setattr(deliveries, "append_rows", lambda *args: remembered.extend(args[-1]))
+    monkeypatch.setattr(zone_module, "append_rows", lambda *args: remembered.extend(args[-1]))
     # A warehouse that remembers no delivery, and hands out frames as they were given.
     warehouse = MagicMock()
     warehouse.spark.createDataFrame = lambda table: table
     settings = {"export_headers": {}}
     now = datetime(2024, 6, 2, tzinfo=UTC)
-    zone = deliveries.LandingZone(
+    zone = zone_module.LandingZone(
         warehouse, tmp_path, "bronze.strava_activities", settings, "run-1", now
     )
     assert (zone.read(), zone.ignored()) == (0, 0)

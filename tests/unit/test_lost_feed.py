@@ -10,11 +10,11 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from paceline import changes, staging
-from paceline.changes import Changes, is_lost
 from paceline.errors import PacelineError
-from paceline.table import EVERYTHING
-from paceline.warehouse import Position
+from paceline.publish import changes, staging
+from paceline.publish.changes import Changes, is_lost
+from paceline.recipe import EVERYTHING
+from paceline.store.warehouse import Position
 
 FEED = "bronze.x"
 FOUND = Changes({FEED: Position(FEED, "a", 3)}, Position("silver.x", "b", 2), {FEED: 1}, None)

@@ -6,7 +6,7 @@ import pytest
 
 from paceline.cli.main import exit_code, paceline
 from paceline.cli.maintenance import told
-from paceline.maintenance import (
+from paceline.operations.maintenance import (
     Size,
     Upkeep,
     is_scattered,

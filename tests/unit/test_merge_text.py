@@ -12,12 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from paceline.audit import Judgement
-from paceline.changes import Changes
-from paceline.claim import Claim
-from paceline.merge import StaleError, merge
-from paceline.table import EVERYTHING, Scope
-from paceline.warehouse import Position, Warehouse
+from paceline.publish.audit import AuditResult
+from paceline.publish.changes import Changes
+from paceline.publish.claim import Claim
+from paceline.publish.merge import StaleError, merge
+from paceline.recipe import EVERYTHING, Scope
+from paceline.store.warehouse import Position, Warehouse
 
 NAME = "silver.laps"
 PARTITIONS = "spark.sql.shuffle.partitions"
@@ -88,8 +88,8 @@ def published(contract, counts, scope=EVERYTHING, bounds=None, **given):
     )
     changes = Changes({}, Position(NAME, "id", version), {}, None)
     claimed = Claim(SimpleNamespace(name=NAME), run, changes, entry=None, attempt=1)
-    judgement = Judgement(NO_ROWS | counts, 0, None, bounds or {}, None, ())
-    return merge(claimed, 12, scope, judgement), session
+    result = AuditResult(NO_ROWS | counts, 0, None, bounds or {}, None, ())
+    return merge(claimed, 12, scope, result), session
 
 
 def parts(session):
@@ -167,7 +167,7 @@ def test_merge_carries_the_boxes_of_its_scope_in_brackets(laps):
         {"athlete_id": (None, None), "day": (date(2024, 1, 1), date(2024, 1, 1))},
         {"day": (None, None)},
     )
-    assert condition_of(laps, scope=Scope(None, boxes=boxes)) == (
+    assert condition_of(laps, scope=Scope(None, bounds=boxes)) == (
         f"{KEYS} AND ("
         "(t.athlete_id BETWEEN -9 AND -1 AND t.day BETWEEN DATE '1969-12-30' AND DATE '1970-01-01')"
         " OR (t.athlete_id IS NULL AND t.day BETWEEN DATE '2024-01-01' AND DATE '2024-01-01')"
@@ -177,7 +177,7 @@ def test_merge_carries_the_boxes_of_its_scope_in_brackets(laps):
 
 def test_merge_reaches_from_the_first_day_of_a_box_on(laps):
     boxes = ({"athlete_id": (4, 4), "since": (date(1969, 12, 31), date(2024, 1, 1))},)
-    assert condition_of(laps, scope=Scope(None, since="day", boxes=boxes)) == (
+    assert condition_of(laps, scope=Scope(None, since="day", bounds=boxes)) == (
         f"{KEYS} AND ((t.athlete_id BETWEEN 4 AND 4 AND t.day >= DATE '1969-12-31'))"
     )
 

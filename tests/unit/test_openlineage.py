@@ -9,13 +9,15 @@ import pytest
 from openlineage.client.serde import Serde
 from openlineage.client.transport.transport import Transport
 
-from paceline import __version__, ledger, lineage, openlineage
-from paceline.claim import Run
-from paceline.cli import execute
+from paceline import __version__
 from paceline.contract import load
-from paceline.ledger import Entry, State, Verdict
-from paceline.table import Context, Table
-from paceline.warehouse import Position, Warehouse
+from paceline.pipeline import execute, openlineage
+from paceline.pipeline.jobs import FEATURE_ACTIVITY, FEATURE_ROLLING, JOBS
+from paceline.publish.claim import Run
+from paceline.recipe import Context, Table
+from paceline.store import ledger
+from paceline.store.ledger import Entry, State, Verdict
+from paceline.store.warehouse import Position, Warehouse
 from tests.unit.test_contract import SMALL
 
 ROOT, LANDING = Path("/data/warehouse"), Path("/data/landing")
@@ -24,7 +26,7 @@ SHOES = Table("silver.shoes", ("bronze.shoes", "silver.feet"), touched=None, row
 RECEIVED = Table("bronze.shoes", (), touched=None, rows=None)
 PUBLISHED = Entry(
     run_id="run-1",
-    job=lineage.FEATURE_ACTIVITY,
+    job=FEATURE_ACTIVITY,
     table_name=SHOES.name,
     status=ledger.PUBLISHED,
     verdict="WARN",
@@ -201,13 +203,13 @@ class Slow(Transport):
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A run of two tables, before any of them is dealt with."""
-    monkeypatch.setitem(lineage.JOBS, lineage.FEATURE_ACTIVITY, (RECEIVED, SHOES))
+    monkeypatch.setitem(JOBS, FEATURE_ACTIVITY, (RECEIVED, SHOES))
     path = tmp_path / "silver.shoes.odcs.yaml"
     path.write_text(SMALL)
     contract = load(path)
     return Run(
         run_id="run-1",
-        job=lineage.FEATURE_ACTIVITY,
+        job=FEATURE_ACTIVITY,
         warehouse=Warehouse(None, ROOT),
         context=Context({}, {SHOES.name: contract, RECEIVED.name: contract}, {}),
         state=State({}, ()),
@@ -289,12 +291,12 @@ def test_a_table_that_was_up_to_date_keeps_its_version(run):
 
 def test_a_table_that_was_never_claimed_has_inputs_without_versions(run):
     # Skipped by another job than its own, which has failed.
-    skipped = {"job": lineage.FEATURE_ROLLING, "status": "SKIPPED"}
+    skipped = {"job": FEATURE_ROLLING, "status": "SKIPPED"}
     start, _ = told(run, **skipped, input_versions=[], target_version=None)
     assert [table["facets"] for table in start["inputs"]] == [{}, {}]
     assert [table["name"] for table in start["inputs"]] == [table["name"] for table in INPUTS]
     assert start["job"]["name"] == JOB["name"]
-    assert start["run"]["facets"]["parent"]["job"]["name"] == lineage.FEATURE_ROLLING
+    assert start["run"]["facets"]["parent"]["job"]["name"] == FEATURE_ROLLING
 
 
 def test_bronze_is_made_from_the_landing_zone(run):

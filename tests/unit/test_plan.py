@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from paceline import rehearsal
 from paceline.cli import plan as plan_module
 from paceline.cli import status
-from paceline.cli.execute import Options
 from paceline.cli.main import exit_code, paceline
 from paceline.cli.plan import Plan, plan, show
 from paceline.errors import PacelineError, UsageError
-from paceline.ledger import Sealed
-from paceline.rehearsal import Delivered, Refused, Touched
+from paceline.operations import dry_run
+from paceline.operations.dry_run import Delivered, Refused, Touched
+from paceline.pipeline.arguments import Options
+from paceline.store.ledger import Sealed
 
 SILVER = "silver.strava_activities"
 COUNTS = {
@@ -106,7 +106,7 @@ def test_a_reader_that_windows_have_kept_from_following_has_everything_before_it
     warehouse: Any = SimpleNamespace(table=lambda name: f"all of {name}")
     sealed = Sealed({}, {}, target_id="a", target_version=1, fingerprint=None, horizon=None)
     for reader in (None, sealed):
-        assert rehearsal._news(warehouse, "bronze.a", reader) == "all of bronze.a"
+        assert dry_run._news(warehouse, "bronze.a", reader) == "all of bronze.a"
 
 
 def test_the_copy_lies_on_the_disk_of_the_warehouse_and_leaves_nothing(
@@ -120,7 +120,7 @@ def test_the_copy_lies_on_the_disk_of_the_warehouse_and_leaves_nothing(
         assert scratch.parent == root
         raise OSError("java.io.IOException: No space left on device")
 
-    monkeypatch.setattr(plan_module, "_rehearsed", rehearsed)
+    monkeypatch.setattr(plan_module, "_run_dry", rehearsed)
     told = f"disk of the warehouse {root} is full or cannot be written: a plan writes there"
     with pytest.raises(PacelineError, match=re.escape(told)):
         plan(Options(warehouse=str(root)))

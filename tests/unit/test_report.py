@@ -310,7 +310,7 @@ def test_a_report_is_about_one_thing(capsys, arguments):
 def test_a_page_that_cannot_be_written_is_refused_before_a_session_starts(
     capsys, tmp_path, monkeypatch, name, reason
 ):
-    monkeypatch.setattr("paceline.run.session", lambda root: pytest.fail("Spark is started"))
+    monkeypatch.setattr("paceline.session.session", lambda root: pytest.fail("Spark is started"))
     code, error = told(capsys, "--pipeline", "-o", str(tmp_path / name))
     assert code == 2
     assert f"({reason}): name another file with --out" in error

@@ -6,8 +6,8 @@ import pytest
 
 from paceline.cli.main import exit_code, job_command
 from paceline.errors import UsageError
-from paceline.lineage import FEATURE_ACTIVITY
-from paceline.warehouse import SCHEMAS, Warehouse, schema_names
+from paceline.pipeline.jobs import FEATURE_ACTIVITY
+from paceline.store.warehouse import SCHEMAS, Warehouse, schema_names
 
 AS_THEY_ARE = {"bronze": "bronze", "silver": "silver", "feature_store": "feature_store",
                "ops": "ops"}  # fmt: skip

@@ -66,7 +66,7 @@ def test_commands_for_the_terminal_are_written_out(
 
 
 def test_what_is_logged_goes_through_the_door(capsys: pytest.CaptureFixture[str]) -> None:
-    log = logging.getLogger("paceline.publish")
+    log = logging.getLogger("paceline.publish.steps")
     with screen.logged():
         log.info("read athlete_id=4711/a\x1b")
         screen.be_quiet(True)

@@ -12,21 +12,16 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from paceline import alerts, ledger, run
-from paceline.cli import execute
+from paceline import settings
 from paceline.cli.main import exit_code, job_command, paceline
 from paceline.contract import load
 from paceline.errors import UsageError
-from paceline.ledger import Entry
-from paceline.lineage import FEATURE_ACTIVITY
-from paceline.warehouse import (
-    LAYOUT_PROPERTY,
-    Warehouse,
-    catalog_of,
-    identifier_of,
-    literal,
-    local_root,
-)
+from paceline.pipeline import alerts, execute
+from paceline.pipeline.jobs import FEATURE_ACTIVITY
+from paceline.sql import identifier, literal
+from paceline.store import ledger
+from paceline.store.ledger import Entry
+from paceline.store.warehouse import LAYOUT_PROPERTY, Warehouse, catalog_of, local_root
 from tests.unit.test_contract import SMALL
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -74,18 +69,18 @@ def recording_warehouse(root, catalog=""):
 
 @pytest.mark.parametrize("name", ["x", "_", "silver", "A1_b", "x" * 300])
 def test_a_plain_name_is_taken(name):
-    assert identifier_of(name) == name
+    assert identifier(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "x-y", *HOSTILE_NAMES])
 def test_no_other_name_gets_into_sql(name):
     with pytest.raises(UsageError, match="is no name of a table, schema or column"):
-        identifier_of(name)
+        identifier(name)
 
 
 def test_a_message_about_a_name_stays_one_line():
     with pytest.raises(UsageError, match=r"'x\\n\\x1b\[2J' is no name"):
-        identifier_of("x\n\x1b[2J")
+        identifier("x\n\x1b[2J")
 
 
 def test_the_name_of_a_table_has_plain_parts():
@@ -299,7 +294,7 @@ def test_settings_of_the_edge_are_checked(tmp_path, old, new, message):
     assert old in text
     (tmp_path / "paceline.yml").write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(UsageError, match=message):
-        run.load_settings(tmp_path)
+        settings.load_settings(tmp_path)
 
 
 @contextmanager
@@ -413,6 +408,6 @@ def test_no_option_takes_a_secret():
 
 def test_the_secret_is_read_in_one_place_and_goes_to_no_other_process():
     naming = [path for path in SOURCE.glob("**/*.py") if "PACELINE_WEBHOOK" in path.read_text()]
-    assert naming == [SOURCE / "run.py"]
+    assert naming == [SOURCE / "settings.py"]
     calling = {path for path in SOURCE.glob("**/*.py") if "webhook()" in path.read_text()}
-    assert calling == {SOURCE / "run.py", SOURCE / "cli" / "execute.py"}
+    assert calling == {SOURCE / "settings.py", SOURCE / "pipeline" / "execute.py"}

@@ -133,7 +133,7 @@ def test_nothing_is_used_that_serverless_refuses():
 
 
 def test_only_the_edge_makes_a_session_and_nobody_stops_one():
-    assert found(sessions, [path for path in MODULES if path.name != "run.py"]) == []
+    assert found(sessions, [path for path in MODULES if path.name != "session.py"]) == []
     assert found(stops, MODULES) == []
     for path in JOB_FILES:
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ import yaml
 from paceline.cli.main import job_command, paceline
 from paceline.contract import load
 from paceline.features import functions
-from paceline.lineage import JOBS
+from paceline.pipeline.jobs import JOBS
 from scripts import reference, site_links
 
 ROOT = Path(__file__).parents[2]

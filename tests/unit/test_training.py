@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from paceline.errors import UsageError
+from paceline.store.warehouse import Position
 from paceline.training import Manifest
 from paceline.training.reader import _opened
 from paceline.training.request import requested
-from paceline.warehouse import Position
 from tests.conftest import CONF
 
 ACTIVITIES, ROLLING = "feature_store.activity_features", "feature_store.athlete_rolling_features"

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paceline import lineage
-from paceline.cli.execute import Options
 from paceline.cli.opening import opened, root_and_catalog
 from paceline.contract import load_all
 from paceline.docs import pages
-from paceline.run import conf_directory
+from paceline.pipeline import jobs
+from paceline.pipeline.arguments import Options
+from paceline.settings import conf_directory
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
@@ -26,7 +26,7 @@ def audits(options: Options) -> Mapping[str, Sequence[ExpectationSuiteValidation
     Raises:
         UsageError: when the local warehouse is empty.
     """
-    from paceline.audited import last_batches
+    from paceline.docs.batches import last_batches
 
     root, catalog = root_and_catalog(options)
     contracts = load_all(conf_directory(options.conf) / "contracts")
@@ -49,7 +49,7 @@ def write_site(
         UsageError: when a contract has a mistake, or `out` holds other files or cannot be written.
     """
     contracts = load_all(conf_directory(conf) / "contracts")
-    inputs = {table.name: table.inputs for table in lineage.TABLES}
+    inputs = {table.name: table.inputs for table in jobs.TABLES}
     shown = {name: batches for name, batches in (results or {}).items() if batches}
     pages.prepare(out)
     pages.write(contracts, inputs, out, audited=shown)

@@ -18,23 +18,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from paceline import __version__
-from paceline.cli.places import (
-    DEBUG,
-    PLACES,
-    check_out,
-    need_pyspark,
-    unwritable,
-    with_options,
-)
+from paceline.cli.places import DEBUG, PLACES, check_out, need_pyspark, unwritable, with_options
 from paceline.errors import PacelineError, UsageError
 from paceline.sources.files import HIDDEN, shown
 
 if TYPE_CHECKING:
-    from paceline.cli.execute import Options
-    from paceline.erased import Erased
-    from paceline.erasure import Checked
-    from paceline.warehouse import Warehouse
-    from paceline.whereabouts import Found
+    from paceline.operations.erase import Checked
+    from paceline.operations.find_athlete import Found
+    from paceline.pipeline.arguments import Options
+    from paceline.store.erasures import Erased
+    from paceline.store.warehouse import Warehouse
 
 FORMAT = 1
 _log = logging.getLogger(__name__)
@@ -74,7 +67,7 @@ def erase_command(athlete: int, out: str, is_confirmed: bool, debug: bool, **pla
     path = Path(out)
     check_out(path, "certificate")
     need_pyspark()
-    from paceline.cli.execute import Options
+    from paceline.pipeline.arguments import Options
 
     confirm = (lambda: True) if is_confirmed else _confirmed
     erase_athlete(Options(**places), athlete, path, confirm)
@@ -99,15 +92,17 @@ def erase_athlete(
         LockedError: when a run holds the local warehouse.
         PacelineError: when it was not confirmed, or rows are left because others have written.
     """
-    from paceline import erased, lineage, whereabouts
     from paceline.cli.opening import opened, root_and_catalog
-    from paceline.run import lock
+    from paceline.operations import find_athlete
+    from paceline.pipeline import jobs
+    from paceline.session import lock
+    from paceline.store import erasures
 
     root, catalog = root_and_catalog(options)
     with lock(root):
         warehouse = opened(root, catalog, options.schema)
-        known = erased.read(warehouse) or erased.Erased(secrets.token_hex(32))
-        with whereabouts.found(warehouse, lineage.TABLES, athlete_id, known) as found:
+        known = erasures.read(warehouse) or erasures.Erased(secrets.token_hex(32))
+        with find_athlete.found(warehouse, jobs.TABLES, athlete_id, known) as found:
             _say_found(found, known)
             if not confirm():
                 raise PacelineError(
@@ -123,40 +118,42 @@ def _erased(
     warehouse: Warehouse, found: Found, known: Erased
 ) -> tuple[dict[str, Any], list[Checked]]:
     """Erases whom has been found; returns the certificate, and what it says of each table."""
-    from paceline import erased, erasure, ledger, lineage
-    from paceline.run import new_run_id
+    from paceline.operations import erase
+    from paceline.pipeline import jobs
+    from paceline.store import erasures, ledger
+    from paceline.store.ledger import new_run_id
 
     started_at = datetime.now(UTC)
-    run_id, athlete = new_run_id(started_at), known.hash(erased.ATHLETE, found.athlete_id)
+    run_id, athlete = new_run_id(started_at), known.hash(erasures.ATHLETE, found.athlete_id)
     # First, so that no delivery brings back what an interrupted attempt has removed.
     digests = {file.digest for file in found.files}
-    erased.remember(
+    erasures.remember(
         *(warehouse, known, found.athlete_id, found.activities, digests, run_id, started_at)
     )
     state = ledger.state(warehouse)
-    stood = erasure.standing(warehouse, lineage.TABLES, state)
-    for name in erasure.erase(warehouse, found):
+    stood = erase.standing(warehouse, jobs.TABLES, state)
+    for name in erase.erase(warehouse, found):
         _log.info(f"  {name:<48} {found.rows[name]:,} rows")
-    erased_at = erased.finished(warehouse, athlete)
+    erased_at = erasures.finished(warehouse, athlete)
     if erased_at is None or any(found.rows.values()):
         erased_at = datetime.now(UTC)
-        erased.finish(warehouse, athlete, run_id, erased_at)
+        erasures.finish(warehouse, athlete, run_id, erased_at)
         entry = ledger.Entry(
-            *(run_id, erasure.JOB, ""),
+            *(run_id, erase.JOB, ""),
             code_version=__version__,
             started_at=started_at,
             finished_at=erased_at,
         )
-        if entries := erasure.seals(warehouse, found, stood, state, entry):
+        if entries := erase.seals(warehouse, found, stood, state, entry):
             ledger.append(warehouse, entries)
-    checked = list(erasure.check(warehouse, found, erased_at, datetime.now(UTC)))
+    checked = list(erase.check(warehouse, found, erased_at, datetime.now(UTC)))
     certificate = {
         "format": FORMAT,
         "athlete": athlete,
         "run_id": run_id,
         "code_version": __version__,
         "erased_at": _text(erased_at),
-        **_certificate(found, erased.files_of(warehouse, athlete), checked),
+        **_certificate(found, erasures.files_of(warehouse, athlete), checked),
     }
     return certificate, checked
 
@@ -174,10 +171,10 @@ def _say_found(found: Found, known: Erased) -> None:
     Raises:
         UsageError: when there is nothing, and never was.
     """
-    from paceline import erased
+    from paceline.store import erasures
 
     rows = sum(found.rows.values())
-    if not rows and not known.has(erased.ATHLETE, found.athlete_id):
+    if not rows and not known.has(erasures.ATHLETE, found.athlete_id):
         raise UsageError(
             "No table holds anything of this athlete: check the id given with --athlete; files "
             "that no run has read yet are not looked at."
@@ -188,7 +185,7 @@ def _say_found(found: Found, known: Erased) -> None:
         _log.info("Deliveries with their records, which you have to remove from the landing zone:")
     for file in found.files:
         others = f"{file.others:,} of others: keep those" if file.others else "and no others"
-        path = re.sub(erased.path_pattern(found.athlete_id), rf"\1{HIDDEN}", file.path)
+        path = re.sub(erasures.path_pattern(found.athlete_id), rf"\1{HIDDEN}", file.path)
         _log.info(f"  {shown(path)}: {file.records:,} records, {others}")
 
 

@@ -15,11 +15,12 @@ from paceline.cli.places import DEBUG, PLACES, need_pyspark, with_options
 from paceline.cli.screen import say, say_json
 from paceline.contract import Contract, load_all
 from paceline.errors import PacelineError, UsageError
-from paceline.run import conf_directory, load_settings, parse_day
+from paceline.pipeline.arguments import parse_day
+from paceline.settings import conf_directory, load_settings
 
 if TYPE_CHECKING:
-    from paceline.cli.execute import Options
     from paceline.explain.explanation import Explanation
+    from paceline.pipeline.arguments import Options
 
 LISTED = 40
 
@@ -69,8 +70,8 @@ def explain_command(
     table. Nothing is written. Exit code 1 when the numbers are not the same.
     """
     need_pyspark()
-    from paceline.cli.execute import Options
     from paceline.cli.explain_screen import as_data, lines
+    from paceline.pipeline.arguments import Options
 
     options = Options(**places)
     asked = parse_day(day, "--date")
@@ -113,10 +114,10 @@ def _explained(
     feature: str | None,
     listed: int,
 ) -> Explanation:
-    from paceline.cli.execute import policies_in_force
     from paceline.cli.opening import looked_at
     from paceline.explain.explanation import explain
-    from paceline.table import Context
+    from paceline.pipeline.execute import policies_in_force
+    from paceline.recipe import Context
 
     settings = load_settings(conf_directory(options.conf)).for_recipes()
     context = Context(settings, contracts, policies_in_force(contracts, None))

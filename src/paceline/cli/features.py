@@ -38,7 +38,7 @@ def features_command(words: tuple[str, ...], as_json: bool, conf: str | None, de
     """
     from paceline.contract import load_all
     from paceline.docs.catalogue import catalogue, matching
-    from paceline.run import conf_directory
+    from paceline.settings import conf_directory
 
     found = matching(catalogue(load_all(conf_directory(conf) / "contracts")), words)
     if as_json:

@@ -16,22 +16,14 @@ from paceline import __version__
 from paceline.cli.erase import erase_command
 from paceline.cli.explain import explain_command
 from paceline.cli.features import features_command
-from paceline.cli.places import (
-    DEBUG,
-    LANDING,
-    PERSONAL,
-    PLACES,
-    QUIET,
-    need_pyspark,
-    with_options,
-)
+from paceline.cli.places import DEBUG, LANDING, PERSONAL, PLACES, QUIET, need_pyspark, with_options
 from paceline.cli.quarantine import quarantine_group
 from paceline.cli.report import report_command
 from paceline.cli.screen import be_quiet, logged, progress, say, steps
 from paceline.errors import PacelineError
 
 if TYPE_CHECKING:
-    from paceline.cli.execute import Options
+    from paceline.pipeline.arguments import Options
 
 _OPTIONS = [
     click.option(
@@ -87,12 +79,12 @@ def run_command(is_quiet: bool, **arguments: Any) -> None:
     Example: paceline run --landing data/landing --warehouse data/warehouse
     """
     need_pyspark()
-    from paceline import lineage
-    from paceline.cli.execute import execute
+    from paceline.pipeline import jobs
+    from paceline.pipeline.execute import execute
 
     be_quiet(is_quiet)
     with progress(is_quiet=is_quiet) as doing:
-        execute(tuple(lineage.JOBS), _options(arguments), hook=steps(doing))
+        execute(tuple(jobs.JOBS), _options(arguments), hook=steps(doing))
 
 
 @paceline.command("plan")
@@ -132,7 +124,7 @@ def generate_command(
     Example: paceline generate --athletes 40 --days 730 --seed 7 --into landing
     """
     from paceline.generate import generate
-    from paceline.run import parse_day
+    from paceline.pipeline.arguments import parse_day
 
     made = generate(
         Path(into), athletes=athletes, days=days, seed=seed, end=parse_day(end, "--end")
@@ -164,8 +156,8 @@ def status_command(
     Example: paceline status --warehouse data/warehouse
     """
     need_pyspark()
-    from paceline.cli.execute import Options
     from paceline.cli.status import show
+    from paceline.pipeline.arguments import Options
 
     show(Options(**places), as_json=as_json, is_check=is_check, is_personal=is_personal)
 
@@ -207,8 +199,8 @@ def verify_command(
     Example: paceline verify --all --warehouse data/warehouse
     """
     need_pyspark()
-    from paceline.cli.execute import Options
     from paceline.cli.verify import verify_tables
+    from paceline.pipeline.arguments import Options
 
     shown = {"as_json": as_json, "is_quiet": is_quiet, "is_personal": is_personal}
     with progress(is_quiet=is_quiet) as doing:
@@ -228,7 +220,7 @@ def docs_command(out: str, no_data: bool, debug: bool, **places: Any) -> None:
     """
     need_pyspark()
     from paceline.cli.docs import audits, write_site
-    from paceline.cli.execute import Options
+    from paceline.pipeline.arguments import Options
 
     options = Options(**places)
     results = {} if no_data else audits(options)
@@ -257,8 +249,8 @@ def maintenance_command(
     Example: paceline maintenance --warehouse data/warehouse
     """
     need_pyspark()
-    from paceline.cli.execute import Options
     from paceline.cli.maintenance import maintain_tables
+    from paceline.pipeline.arguments import Options
 
     be_quiet(is_quiet)
     with progress(is_quiet=is_quiet) as doing:
@@ -290,7 +282,7 @@ paceline.add_command(erase_command)
 
 def _options(arguments: dict[str, Any]) -> Options:
     """The arguments of a run, those that are missing from the environment."""
-    from paceline.cli.execute import Options
+    from paceline.pipeline.arguments import Options
 
     given = {name: value for name, value in arguments.items() if name != "debug"}
     for flag, variable in (("start", "START_TIME"), ("end", "END_TIME")):
@@ -305,7 +297,7 @@ def job_command(job: str) -> click.Command:
     @job_options
     def command(**arguments: Any) -> None:
         need_pyspark()
-        from paceline.cli.execute import execute
+        from paceline.pipeline.execute import execute
 
         execute((job,), _options(arguments))
 

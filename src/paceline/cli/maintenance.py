@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
-from paceline import lineage
-from paceline.cli.execute import Options
 from paceline.cli.opening import opened, root_and_catalog
 from paceline.contract import load_all
-from paceline.description import describe
 from paceline.errors import UsageError
-from paceline.maintenance import MOST_HOURS, SAFE_HOURS, Upkeep, maintain
-from paceline.run import conf_directory, lock
+from paceline.operations.maintenance import MOST_HOURS, SAFE_HOURS, Upkeep, maintain
+from paceline.pipeline import jobs
+from paceline.pipeline.arguments import Options
+from paceline.session import lock
+from paceline.settings import conf_directory
+from paceline.store.annotations import describe
 
 _log = logging.getLogger(__name__)
 
@@ -45,9 +46,7 @@ def maintain_tables(
     done = []
     with lock(root):
         warehouse = opened(root, catalog, options.schema)
-        for upkeep in maintain(
-            warehouse, lineage.TABLES, retention_hours, now or datetime.now(UTC)
-        ):
+        for upkeep in maintain(warehouse, jobs.TABLES, retention_hours, now or datetime.now(UTC)):
             _log.info(told(upkeep))
             done.append(upkeep)
         for upkeep in done:

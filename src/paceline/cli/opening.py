@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from paceline import ledger
-from paceline.cli.execute import Options
 from paceline.errors import UsageError
-from paceline.run import conf_directory, load_settings, session
-from paceline.warehouse import Warehouse, schema_names
+from paceline.pipeline.arguments import Options
+from paceline.session import session
+from paceline.settings import conf_directory, load_settings
+from paceline.store import ops
+from paceline.store.warehouse import Warehouse, schema_names
 
 
 def is_empty(root: Path) -> bool:
@@ -45,7 +46,7 @@ def opened(root: Path | None, catalog: str, schema: Sequence[str] = ()) -> Wareh
     schemas = schema_names(schema)
     warehouse = Warehouse(session(root), root, catalog, schemas)
     warehouse.create_schemas()
-    ledger.create(warehouse)
+    ops.create(warehouse)
     return warehouse
 
 

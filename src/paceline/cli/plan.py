@@ -13,16 +13,21 @@ from tempfile import TemporaryDirectory
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from paceline import ledger, lineage, rehearsal
-from paceline.claim import Hook, no_hook, staging_name
-from paceline.cli.execute import Options, execute
 from paceline.cli.opening import is_empty, opened
 from paceline.cli.screen import HIDDEN, numbers, say, say_grid, say_json, texts, words
 from paceline.errors import PacelineError, UsageError
-from paceline.ledger import Entry
-from paceline.rehearsal import Delivered, Refused, Touched
-from paceline.run import conf_directory, disk_trouble, load_settings, lock
-from paceline.warehouse import local_root
+from paceline.operations import dry_run
+from paceline.operations.dry_run import Delivered, Refused, Touched
+from paceline.pipeline import jobs
+from paceline.pipeline.arguments import Options
+from paceline.pipeline.execute import execute
+from paceline.publish.claim import Hook, no_hook
+from paceline.publish.staged import staging_name
+from paceline.session import disk_trouble, lock
+from paceline.settings import conf_directory, load_settings
+from paceline.store import ledger
+from paceline.store.ledger import Entry
+from paceline.store.warehouse import local_root
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,7 +53,7 @@ class Plan:
 
     Attributes:
         tables: per table its row of the ledger as the run would write it, without what is of the
-            rehearsal only, and the reason why its rows were compared.
+            dry run only, and the reason why its rows were compared.
         deliveries: files that would be read for the first time.
         touched: per table and athlete the rows that would change, and why; of each table those
             athletes with most.
@@ -70,7 +75,7 @@ def plan(
     spark: SparkSession | None = None,
     now: datetime | None = None,
 ) -> Plan:
-    """Rehearses both jobs in a copy that links to the files of the warehouse.
+    """Runs both jobs dry in a copy that links to the files of the warehouse.
 
     Args:
         options: the arguments of the run.
@@ -92,9 +97,9 @@ def plan(
     with _scratch(root) as scratch:
         if not is_empty(root):
             with lock(root):
-                rehearsal.copy(root, scratch)
+                dry_run.copy(root, scratch)
         try:
-            return _rehearsed(replace(options, warehouse=str(scratch)), scratch, hook, spark, now)
+            return _run_dry(replace(options, warehouse=str(scratch)), scratch, hook, spark, now)
         except Exception as error:
             if disk_trouble(error, scratch) is None:
                 raise
@@ -126,32 +131,32 @@ def _scratch(root: Path) -> Iterator[Path]:
                 path.rmdir()
 
 
-def _rehearsed(
+def _run_dry(
     options: Options, root: Path, hook: Hook, spark: SparkSession | None, now: datetime | None
 ) -> Plan:
     before = {} if is_empty(root) else ledger.state(opened(root, "")).sealed
     entries = execute(
-        tuple(lineage.JOBS),
+        tuple(jobs.JOBS),
         options,
         hook=hook,
         spark=spark,
         now=now,
-        is_rehearsal=True,
+        is_dry_run=True,
     )
     by_name = {entry.table_name: entry for entry in entries}
     warehouse = opened(root, "")
-    tables = [table for made in lineage.JOBS.values() for table in made if table.name in by_name]
+    tables = [table for made in jobs.JOBS.values() for table in made if table.name in by_name]
     for table in tables:
         warehouse.register(table.name)
         warehouse.register(staging_name(table.name))
     return Plan(
         tables=tuple(
-            _told(by_name[table.name], rehearsal.reason(table, by_name, before)) for table in tables
+            _told(by_name[table.name], dry_run.reason(table, by_name, before)) for table in tables
         ),
-        deliveries=tuple(rehearsal.delivered(warehouse, entries)),
-        touched=tuple(rehearsal.touched(warehouse, tables, by_name, before, MOST_ATHLETES)),
-        refused=tuple(rehearsal.refused(warehouse, entries)),
-        checks=tuple(rehearsal.failed_checks(warehouse, entries)),
+        deliveries=tuple(dry_run.delivered(warehouse, entries)),
+        touched=tuple(dry_run.touched(warehouse, tables, by_name, before, MOST_ATHLETES)),
+        refused=tuple(dry_run.refused(warehouse, entries)),
+        checks=tuple(dry_run.failed_checks(warehouse, entries)),
     )
 
 

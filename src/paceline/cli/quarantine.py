@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from paceline import quarantine
 from paceline.cli.places import DEBUG, PLACES, need_pyspark, with_options
 from paceline.cli.quarantine_screen import as_data, print_groups, print_records, shown
 from paceline.cli.screen import say, say_json
 from paceline.contract import Contract, load_all
 from paceline.errors import RejectedError, UsageError
-from paceline.quarantine import Wanted
-from paceline.run import conf_directory, lock
+from paceline.session import lock
+from paceline.settings import conf_directory
+from paceline.store import quarantine
+from paceline.store.quarantine import Wanted
 
 if TYPE_CHECKING:
-    from paceline.cli.execute import Options
-    from paceline.warehouse import Warehouse
+    from paceline.pipeline.arguments import Options
+    from paceline.store.warehouse import Warehouse
 
 
 class _ListByDefault(click.Group):
@@ -205,7 +206,7 @@ def prune_command(older_than: int, dry_run: bool, **arguments: Any) -> None:
 def _options(arguments: dict[str, Any]) -> Options:
     """The arguments that say where the tables are and how jobs run; they are taken out."""
     need_pyspark()
-    from paceline.cli.execute import Options
+    from paceline.pipeline.arguments import Options
 
     arguments.pop("debug")
     names = ("landing", "warehouse", "catalog", "schema", "conf", "policy")
@@ -218,9 +219,9 @@ def _wanted(arguments: Mapping[str, Any]) -> Wanted:
 
 
 def _check_table(name: str | None) -> None:
-    from paceline import lineage
+    from paceline.pipeline import jobs
 
-    names = [table.name for table in lineage.TABLES]
+    names = [table.name for table in jobs.TABLES]
     if name is not None and name not in names:
         raise UsageError(f"--table is {name!r}; allowed are {', '.join(names)}.")
 
@@ -236,8 +237,8 @@ def _contracts(options: Options) -> dict[str, Contract]:
 
 
 def _redrive(options: Options, table_name: str | None) -> None:
-    from paceline import lineage
-    from paceline.cli.execute import execute
+    from paceline.pipeline import jobs
+    from paceline.pipeline.execute import execute
 
     warehouse = _opened(options)
     compared = frozenset(n for n in quarantine.open_counts(warehouse) if table_name in (None, n))
@@ -247,7 +248,7 @@ def _redrive(options: Options, table_name: str | None) -> None:
     # The machine dates what it refuses and resolves by the start of the run.
     now, rejected = datetime.now(UTC), None
     try:
-        execute(tuple(lineage.JOBS), options, now=now, compare_all=compared)
+        execute(tuple(jobs.JOBS), options, now=now, compare_all=compared)
     except RejectedError as error:
         rejected = error
     say("Of the records that were open:")

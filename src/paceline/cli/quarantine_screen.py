@@ -9,11 +9,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from paceline import quarantine
 from paceline.cli.screen import HIDDEN, numbers, say_grid, texts, words
 from paceline.contract import Contract
-from paceline.quarantine import Group, Record
-from paceline.table import UNREADABLE
+from paceline.recipe import UNREADABLE
+from paceline.store import quarantine
+from paceline.store.quarantine import Group, Record
 
 # A hostile payload could ask for gigabytes of blanks: deeper levels are not set off any more.
 MOST_INDENTED_LEVELS = 20

@@ -10,19 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from paceline.cli.places import (
-    DEBUG,
-    PLACES,
-    check_out,
-    need_pyspark,
-    unwritable,
-    with_options,
-)
+from paceline.cli.places import DEBUG, PLACES, check_out, need_pyspark, unwritable, with_options
 from paceline.cli.screen import say
 from paceline.errors import UsageError
 
 if TYPE_CHECKING:
-    from paceline.cli.execute import Options
+    from paceline.pipeline.arguments import Options
 
 WEEKS = 26
 # Longer than any history; a page of ten years is slow, but it opens.
@@ -71,7 +64,7 @@ def report_command(
     path = Path(out)
     check_out(path, "report")
     need_pyspark()
-    from paceline.cli.execute import Options
+    from paceline.pipeline.arguments import Options
 
     options = Options(**places)
     page = _pipeline(options, weeks) if athlete is None else _athlete(options, athlete, weeks)
@@ -87,7 +80,7 @@ def _athlete(options: Options, athlete_id: int, weeks: int) -> str:
     from paceline.cli.opening import looked_at
     from paceline.contract import load_all
     from paceline.report import athlete_page, reading
-    from paceline.run import conf_directory
+    from paceline.settings import conf_directory
 
     contracts = load_all(conf_directory(options.conf) / "contracts")
     found = reading.read_athlete(looked_at(options), contracts, athlete_id, weeks)
@@ -95,9 +88,9 @@ def _athlete(options: Options, athlete_id: int, weeks: int) -> str:
 
 
 def _pipeline(options: Options, weeks: int) -> str:
-    from paceline import lineage
     from paceline.cli.opening import looked_at
+    from paceline.pipeline import jobs
     from paceline.report import pipeline_page, reading
 
-    order = [table.name for table in lineage.TABLES]
+    order = [table.name for table in jobs.TABLES]
     return pipeline_page.render(reading.read_pipeline(looked_at(options), order, weeks))

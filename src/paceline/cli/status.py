@@ -7,21 +7,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from paceline import ledger, lineage
-from paceline.audit import ERROR, FAIL
-from paceline.changes import changes
-from paceline.claim import fingerprint
-from paceline.cli.execute import ROLLING, Options, policies_in_force
 from paceline.cli.opening import looked_at
 from paceline.cli.screen import HIDDEN, numbers, say, say_grid, say_json, texts, words
 from paceline.contract import Contract, load_all
-from paceline.deliveries import LandingZone
 from paceline.errors import PacelineError
-from paceline.ledger import Sealed
-from paceline.run import Settings, conf_directory, horizon, load_settings
+from paceline.intake.zone import LandingZone
+from paceline.pipeline import jobs
+from paceline.pipeline.arguments import Options, horizon
+from paceline.pipeline.execute import ROLLING, policies_in_force
+from paceline.publish.audit import ERROR, FAIL
+from paceline.publish.changes import changes
+from paceline.publish.claim import fingerprint
+from paceline.recipe import Context, Table
+from paceline.settings import Settings, conf_directory, load_settings
 from paceline.sources.limits import Limits
-from paceline.table import Context, Table
-from paceline.warehouse import Warehouse
+from paceline.store import deliveries, ledger, quarantine
+from paceline.store.ledger import Sealed
+from paceline.store.warehouse import Warehouse
 
 SHOWN_RUNS = 5
 ROLLING_COLUMNS = ("athlete_id", "as_of_date", "tss_1d", "ctl_ewma_42d", "atl_ewma_7d", "tsb_ewma")
@@ -61,7 +63,7 @@ def found(options: Options, now: datetime) -> Facts:
         UsageError: when there is no warehouse.
     """
     warehouse = looked_at(options)
-    for name in (ledger.LEDGER, ledger.QUARANTINE, ledger.DELIVERIES):
+    for name in (ledger.LEDGER, quarantine.QUARANTINE, deliveries.DELIVERIES):
         warehouse.register(name)
     tables = _tables(options, warehouse, now)
     problems = [f"{row['table_name']} {problem}" for row in tables for problem in row["problems"]]
@@ -88,7 +90,7 @@ def _tables(options: Options, warehouse: Warehouse, now: datetime) -> list[Facts
     )
     last = _last_runs(warehouse)
     rows = []
-    for table in (table for table in lineage.TABLES if table.name in last):
+    for table in (table for table in jobs.TABLES if table.name in last):
         facts = last[table.name]
         is_there = warehouse.exists(table.name)
         if is_there:
@@ -215,7 +217,7 @@ def _quarantine(warehouse: Warehouse) -> list[Facts]:
         f"""
         SELECT table_name, array_join(reasons, ', ') AS reasons, count(*) AS records,
             min_by(concat(source_path, ':', line_number), first_seen) AS example
-        FROM {warehouse.identifier(ledger.QUARANTINE)} WHERE resolved_by IS NULL
+        FROM {warehouse.identifier(quarantine.QUARANTINE)} WHERE resolved_by IS NULL
         GROUP BY ALL ORDER BY table_name, records DESC, reasons
         """
     ).collect()

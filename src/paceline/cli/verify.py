@@ -6,20 +6,24 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from paceline import __version__, ledger, lineage
-from paceline.cli.execute import ROLLING, Options, policies_in_force
+from paceline import __version__
 from paceline.cli.opening import opened, root_and_catalog
 from paceline.cli.screen import HIDDEN, say, say_json
 from paceline.contract import Contract, load_all
 from paceline.errors import PacelineError, UsageError
-from paceline.ledger import Entry, State
-from paceline.run import conf_directory, load_settings, lock, new_run_id
-from paceline.table import Context, Table
-from paceline.verify import Difference, Finding, sample, verify
-from paceline.warehouse import Warehouse
+from paceline.operations.verify import Difference, Finding, sample, verify
+from paceline.pipeline import jobs
+from paceline.pipeline.arguments import Options
+from paceline.pipeline.execute import ROLLING, policies_in_force
+from paceline.recipe import Context, Table
+from paceline.session import lock
+from paceline.settings import conf_directory, load_settings
+from paceline.store import ledger
+from paceline.store.ledger import Entry, State, new_run_id
+from paceline.store.warehouse import Warehouse
 
 JOB = "verify"
-MADE = tuple(table for table in lineage.TABLES if table.inputs)
+MADE = tuple(table for table in jobs.TABLES if table.inputs)
 
 
 def verify_tables(

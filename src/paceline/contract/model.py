@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from paceline.sql import literal
+
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql.types import StructType
@@ -151,7 +153,7 @@ class Contract:
         """The columns as in CREATE TABLE: type, NOT NULL where required, meaning and unit."""
         return ", ".join(
             f"{column.name} {column.type}{' NOT NULL' if column.required else ''}"
-            f" COMMENT {_sql_text(column.comment)}"
+            f" COMMENT {literal(column.comment)}"
             for column in self.columns
         )
 
@@ -232,8 +234,3 @@ class Contract:
             },
             separators=(",", ":"),
         )
-
-
-def _sql_text(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

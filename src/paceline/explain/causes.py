@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from paceline import ledger
 from paceline.explain.past import Activity
 from paceline.explain.reading import BRONZE, BRONZE_SETTINGS, SILVER, Record, records
 from paceline.explain.runs import Runs, SealedRun, taken_in
+from paceline.sql import literal
+from paceline.store import ledger
+from paceline.store.warehouse import Warehouse
 from paceline.tables.silver import athlete_settings, strava_sub_activity
-from paceline.warehouse import Warehouse, literal
 
 PARTS = strava_sub_activity.NAME
 SETTINGS = athlete_settings.NAME

@@ -23,8 +23,8 @@ from paceline.explain.reading import (
 )
 from paceline.explain.reasons import Question, Reason, reasons
 from paceline.explain.runs import Runs, last_at, sealed_runs
-from paceline.table import Context
-from paceline.warehouse import Warehouse
+from paceline.recipe import Context
+from paceline.store.warehouse import Warehouse
 
 NOT_FEATURES = ("event_timestamp",)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from paceline.explain.calculation import Value, same_bits
 from paceline.explain.runs import Runs, SealedRun, publisher
-from paceline.warehouse import Position, Warehouse, literal
+from paceline.sql import literal
+from paceline.store.warehouse import Position, Warehouse
 
 GONE = ("update_preimage", "delete")
 INSERTED, UPDATED, DELETED = "inserted", "updated", "deleted"

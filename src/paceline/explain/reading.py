@@ -7,25 +7,26 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from paceline import ledger
-from paceline import table as t
+from paceline import recipe as r
 from paceline.errors import PacelineError, UsageError
 from paceline.explain.past import Activity
 from paceline.explain.runs import Runs, last_at
 from paceline.features.windows import MEASURES
-from paceline.table import EVERYTHING, Context
+from paceline.recipe import EVERYTHING, Context
+from paceline.sql import literal
+from paceline.store import deliveries, ledger
+from paceline.store.warehouse import Position, Warehouse
 from paceline.tables.bronze import athlete_settings as bronze_settings
 from paceline.tables.bronze import strava_activities as bronze_activities
 from paceline.tables.feature_store import activity_features, athlete_rolling_features
 from paceline.tables.silver import activity_versions, strava_activities
-from paceline.warehouse import Position, Warehouse, literal
 
 ROLLING = athlete_rolling_features.NAME
 FEATURES = activity_features.NAME
 SILVER = activity_versions.NAME
 BRONZE = bronze_activities.NAME
 BRONZE_SETTINGS = bronze_settings.NAME
-READ = (ROLLING, FEATURES, SILVER, BRONZE, BRONZE_SETTINGS, ledger.LEDGER, ledger.DELIVERIES)
+READ = (ROLLING, FEATURES, SILVER, BRONZE, BRONZE_SETTINGS, ledger.LEDGER, deliveries.DELIVERIES)
 
 # Columns of activity_features that say what an activity was.
 SHOWN = (
@@ -186,8 +187,8 @@ def origins(
     published = {row["activity_id"]: row.asDict() for row in rows}
     inputs = {BRONZE: warehouse.at(bronze).where(listed)}
     judged = strava_activities.rows(EVERYTHING, inputs, warehouse.at(silver), context)
-    current = judged.where(f"{t.FATE} = '{t.CURRENT}'").select(
-        "activity_id", f"{t.RECORD}.source_path", f"{t.RECORD}.line_number"
+    current = judged.where(f"{r.FATE} = '{r.CURRENT}'").select(
+        "activity_id", f"{r.RECORD}.source_path", f"{r.RECORD}.line_number"
     )
     records = {row["activity_id"]: row for row in current.collect()}
     return {
@@ -207,7 +208,7 @@ def records(warehouse: Warehouse, name: str, condition: str) -> list[Record]:
         f"""
         WITH first AS (
             SELECT path, digest, min_by(run_id, delivered_at) AS run_id
-            FROM {warehouse.identifier(ledger.DELIVERIES)}
+            FROM {warehouse.identifier(deliveries.DELIVERIES)}
             WHERE table_name = {literal(name)} GROUP BY path, digest
         )
         SELECT source_path, line_number, op, run_id, {subject}

@@ -14,7 +14,8 @@ from paceline.explain.history import INSERTED, Commit, by_version, changed_rows
 from paceline.explain.past import Activity
 from paceline.explain.reading import FEATURES, SHOWN, Record, activity, amounts
 from paceline.explain.runs import Runs, before, publisher, taken_in
-from paceline.warehouse import Position, Warehouse, literal
+from paceline.sql import literal
+from paceline.store.warehouse import Position, Warehouse
 
 # Of the activities that a commit is about so many are named.
 MOST_NAMED = 5

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from paceline import ledger
-from paceline.warehouse import Position, Warehouse
+from paceline.store import ledger
+from paceline.store.warehouse import Position, Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import Row

@@ -7,15 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from paceline.report import charts, words
-from paceline.report.athlete import (
-    ACWR_BANDS,
-    LATE_AFTER_DAYS,
-    SPORTS,
-    Athlete,
-    Day,
-    Volume,
-    band,
-)
+from paceline.report.athlete import ACWR_BANDS, LATE_AFTER_DAYS, SPORTS, Athlete, Day, Volume, band
 from paceline.report.charts import Plot
 from paceline.report.html import environment
 

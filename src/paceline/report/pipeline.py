@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from statistics import median
 
-from paceline import ledger
+from paceline.store import ledger
 
 # What a run is called after, when its tables ended differently: the first that any of them has.
 SEVEREST = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paceline import ledger
 from paceline.report import charts, words
 from paceline.report.charts import Plot
 from paceline.report.html import environment
 from paceline.report.pipeline import BAD, SEVEREST, Pipeline, Run
+from paceline.store import ledger
 
 MOST_CHECKS = 200
 

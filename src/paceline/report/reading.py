@@ -7,14 +7,15 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from paceline import ledger, quarantine
 from paceline.contract import Contract
 from paceline.errors import UsageError
-from paceline.quarantine import Wanted
 from paceline.report import athlete, pipeline
 from paceline.report.athlete import LATE_AFTER_DAYS, Activity, Athlete, Day, Finding, Quality
 from paceline.report.pipeline import Check, Entry, Pipeline, Refused
-from paceline.warehouse import Position, Warehouse, literal
+from paceline.sql import literal
+from paceline.store import ledger, quarantine
+from paceline.store.quarantine import QUARANTINE, Wanted
+from paceline.store.warehouse import Position, Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
@@ -23,7 +24,7 @@ ROLLING = "feature_store.athlete_rolling_features"
 FEATURES = "feature_store.activity_features"
 SILVER = "silver.strava_activities"
 BRONZE = "bronze.strava_activities"
-OPS = (ledger.LEDGER, ledger.VERDICTS, ledger.QUARANTINE)
+OPS = (ledger.LEDGER, ledger.VERDICTS, QUARANTINE)
 
 UNREADABLE = "The record could not be read at all."
 # A page with more runs would be slow to open on a phone.
@@ -40,7 +41,7 @@ def read_athlete(
     Raises:
         UsageError: when a table is missing, or has no row of this athlete.
     """
-    known(warehouse, (ROLLING, FEATURES, SILVER, BRONZE, ledger.QUARANTINE))
+    known(warehouse, (ROLLING, FEATURES, SILVER, BRONZE, QUARANTINE))
     positions = {name: warehouse.position(name) for name in (ROLLING, FEATURES, SILVER)}
     every_day = _days(warehouse, positions[ROLLING], athlete_id)
     if not every_day:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from paceline.errors import UsageError
-from paceline.warehouse import Position
+from paceline.store.warehouse import Position
 
 FORMAT = 1
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from paceline import __version__
 from paceline.contract import Contract, load
 from paceline.errors import UsageError
-from paceline.run import conf_directory, load_settings
+from paceline.settings import conf_directory, load_settings
+from paceline.store.warehouse import Position, Warehouse
 from paceline.training import labels as given
 from paceline.training.manifest import Manifest
 from paceline.training.request import ATHLETE, EVENT_TIME, Feature, requested
 from paceline.training.versions import AsOf, at, positions
-from paceline.warehouse import Position, Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

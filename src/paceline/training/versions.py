@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from paceline.errors import UsageError
+from paceline.store.warehouse import Position, Warehouse
 from paceline.training.manifest import Manifest
-from paceline.warehouse import Position, Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -15,11 +15,14 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline import ledger, lineage, merge
-from paceline.cli.execute import Options
 from paceline.cli.verify import verify_tables
-from paceline.run import session
-from paceline.warehouse import SCHEMAS, literal
+from paceline.pipeline import jobs
+from paceline.pipeline.arguments import Options
+from paceline.publish import merge
+from paceline.session import session
+from paceline.sql import literal
+from paceline.store import ledger
+from paceline.store.warehouse import SCHEMAS
 from tests.pipeline.worlds import ROLLING, SILVER, World, edited, plain_run
 from tests.unit.test_job_files import execute, run_cell, text_of
 
@@ -116,7 +119,7 @@ def test_a_catalog_without_tags_has_all_tables_and_nothing_else(
     assert warnings == [
         f"warning: the tags of {table.name} could not be set (PARSE_SYNTAX_ERROR): this catalog "
         "knows none, and nothing else depends on them."
-        for table in lineage.TABLES
+        for table in jobs.TABLES
     ]
     # Where no lock keeps others out, even the first rows are merged.
     history = first.spark.sql(f"DESCRIBE HISTORY {CATALOG}.{SILVER}").orderBy("version")

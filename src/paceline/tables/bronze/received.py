@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
-from paceline.table import EVERYTHING, Context, Frames, Scope, Table
+from paceline.recipe import EVERYTHING, Context, Frames, Scope, Table
 
 
 def received(name: str) -> Table:

@@ -8,9 +8,9 @@ from inspect import signature
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from paceline import table
+from paceline import recipe
 from paceline.features import functions, splits
-from paceline.table import Context, Frames, Scope, Table
+from paceline.recipe import Context, Frames, Scope, Table
 from paceline.tables.silver import athlete_settings, strava_sub_activity
 from paceline.tables.silver.activity_versions import NAME as ACTIVITIES
 from paceline.tables.silver.activity_versions import in_window
@@ -36,7 +36,7 @@ def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -
         frames.append(under.where(after).select(*key))
     if context.window is not None:
         frames.append(activities.where(in_window(context, F.col("start_date"))).select(*key))
-    return Scope(keys=table.union(frames).distinct())
+    return Scope(keys=recipe.union(frames).distinct())
 
 
 def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> DataFrame:

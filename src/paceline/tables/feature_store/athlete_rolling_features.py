@@ -12,11 +12,11 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from paceline import table
+from paceline import recipe
 from paceline.contract import Contract
 from paceline.features.daily_fold import Columns, History, Seed, daily_rows
 from paceline.features.windows import EWMA_DAYS, LONGEST_DAYS, MEASURES, Measure
-from paceline.table import Context, Frames, Scope, Table
+from paceline.recipe import Context, Frames, Scope, Table
 from paceline.tables.feature_store import activity_features
 
 NAME = "feature_store.athlete_rolling_features"
@@ -51,7 +51,7 @@ def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -
             F.col("local_day").between(F.lit(earliest), F.lit(context.horizon))
         )
         frames.append(_first_days(awake, F.lit(before + timedelta(days=1))))
-    keys = table.union(frames).groupBy("athlete_id").agg(F.min("since").alias("since"))
+    keys = recipe.union(frames).groupBy("athlete_id").agg(F.min("since").alias("since"))
     return Scope(keys=keys.where(F.col("since") <= F.lit(context.horizon)), since="as_of_date")
 
 
@@ -113,7 +113,7 @@ def _with_state(activities: DataFrame, scope: Scope, own: DataFrame) -> DataFram
     # Before they are joined and summed, rows and columns that do not matter are left out.
     scoped = scope.keys.select("athlete_id", F.unix_date("since").cast("bigint").alias("since"))
     states = ("history_days", "days_since_last_activity", *EWMA_DAYS)
-    rows = scope.near(own, since=None).select("athlete_id", "as_of_date", *states)
+    rows = scope.pruned(own, since=None).select("athlete_id", "as_of_date", *states)
     stored = rows.join(scoped, "athlete_id").where(F.unix_date("as_of_date") < F.col("since"))
     last = F.max(
         F.struct(
@@ -125,8 +125,8 @@ def _with_state(activities: DataFrame, scope: Scope, own: DataFrame) -> DataFram
     )
     seeds = stored.groupBy("athlete_id").agg(last.alias("seed"))
     athletes = scoped.join(seeds, "athlete_id", "left").select("athlete_id", "since", "seed.*")
-    near = scope.near(activities, since="local_day", days=LONGEST_DAYS - 1)
-    recent = near.join(scoped, "athlete_id").where(
+    pruned = scope.pruned(activities, since="local_day", days=LONGEST_DAYS - 1)
+    recent = pruned.join(scoped, "athlete_id").where(
         F.unix_date("local_day") > F.col("since") - LONGEST_DAYS
     )
     return athletes.join(_daily(recent), "athlete_id", "left")

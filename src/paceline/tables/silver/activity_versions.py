@@ -9,8 +9,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
+from paceline.recipe import Context, Scope
 from paceline.sources import strava_export
-from paceline.table import Context, Scope
 from paceline.tables.silver import fields, versions
 
 NAME = "silver.strava_activities"

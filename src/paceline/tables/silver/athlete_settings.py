@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from paceline import table
-from paceline.table import Context, Frames, Scope, Table
+from paceline import recipe
+from paceline.recipe import Context, Frames, Scope, Table
 from paceline.tables.silver import fields, versions
 
 NAME = "silver.athlete_settings"
@@ -43,7 +43,7 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     )
     judged = versions.with_validity(typed, contract, context.policies[NAME])
     fated = versions.with_fate(judged)
-    return fated.select(*contract.column_names, table.FATE, table.REASONS, versions.record())
+    return fated.select(*contract.column_names, recipe.FATE, recipe.REASONS, versions.record())
 
 
 TABLE = Table(

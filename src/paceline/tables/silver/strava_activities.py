@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
-from paceline import table
-from paceline.table import Context, Frames, Scope, Table
+from paceline import recipe
+from paceline.recipe import Context, Frames, Scope, Table
 from paceline.tables.silver import versions
 from paceline.tables.silver.activity_versions import BRONZE, NAME, judged, touched_keys
 
@@ -13,7 +13,7 @@ from paceline.tables.silver.activity_versions import BRONZE, NAME, judged, touch
 def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -> Scope:
     """The activities of new records; in a window run, those that start in the window."""
     frames = touched_keys(changes, inputs[BRONZE], own, context)
-    return Scope(keys=table.union(frames).distinct())
+    return Scope(keys=recipe.union(frames).distinct())
 
 
 def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> DataFrame:
@@ -23,7 +23,7 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     calories = versions.newest("calories").over(versions.of_subject())["value"]
     fated = versions.with_fate(versioned.withColumn("calories", calories))
     columns = context.contracts[NAME].column_names
-    return fated.select(*columns, table.FATE, table.REASONS, versions.record())
+    return fated.select(*columns, recipe.FATE, recipe.REASONS, versions.record())
 
 
 TABLE = Table(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from paceline import table
-from paceline.table import Context, Frames, Scope, Table
+from paceline import recipe
+from paceline.recipe import Context, Frames, Scope, Table
 from paceline.tables.silver import fields, versions
 from paceline.tables.silver.activity_versions import BRONZE, judged, touched_keys
 from paceline.tables.silver.activity_versions import NAME as ACTIVITIES
@@ -29,7 +29,7 @@ def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -
     frames = touched_keys(changes, inputs[BRONZE], inputs[ACTIVITIES], context)
     if ACTIVITIES in changes:
         frames.append(changes[ACTIVITIES].select("activity_id"))
-    return Scope(keys=table.union(frames).distinct())
+    return Scope(keys=recipe.union(frames).distinct())
 
 
 def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> DataFrame:
@@ -53,8 +53,8 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
         F.posexplode("kind.elements").alias("position", "element"),
         _usable_indices().alias("indices"),
     )
-    rows = elements.select(*_columns(), _warnings().alias(table.WARNINGS))
-    return rows.select(*context.contracts[NAME].column_names, table.WARNINGS)
+    rows = elements.select(*_columns(), _warnings().alias(recipe.WARNINGS))
+    return rows.select(*context.contracts[NAME].column_names, recipe.WARNINGS)
 
 
 def _children(kind: str) -> Column:

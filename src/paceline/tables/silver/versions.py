@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
-from paceline import table
+from paceline import recipe
 from paceline.contract import Contract
 
 # The better source wins among valid versions; among equals the newest.
@@ -57,21 +57,21 @@ def with_validity(versions: DataFrame, contract: Contract, policy: str) -> DataF
 
     An unreadable record has that one reason. Under ALWAYS only a missing column forbids publishing.
     """
-    unreadable = F.array(F.lit(table.UNREADABLE))
+    unreadable = F.array(F.lit(recipe.UNREADABLE))
     broken = contract.broken_rules("error")
     reasons = F.when(F.col(IS_UNREADABLE), unreadable).otherwise(broken)
-    is_sound = F.size(table.REASONS) == 0
+    is_sound = F.size(recipe.REASONS) == 0
     if policy == "ALWAYS":
         is_complete = ~F.col(IS_UNREADABLE)
         for name in contract.required_columns:
             is_complete = is_complete & F.col(name).isNotNull()
         is_sound = is_sound | is_complete
-    judged = versions.withColumn(table.REASONS, reasons)
+    judged = versions.withColumn(recipe.REASONS, reasons)
     return judged.withColumn(IS_VALID, F.col(IS_OPEN) & is_sound)
 
 
 def with_fate(versions: DataFrame) -> DataFrame:
-    """Adds what becomes of each version: exactly one of `table.FATES`.
+    """Adds what becomes of each version: exactly one of `recipe.FATES`.
 
     The best valid open version is current. An open version that breaks a rule is quarantined unless
     a newer valid one has come. A lesser copy of the same payload is a duplicate. All else has been
@@ -85,14 +85,14 @@ def with_fate(versions: DataFrame) -> DataFrame:
     awaits_mending = F.col(IS_OPEN) & ~F.col(IS_VALID)
     awaits_mending = awaits_mending & (newest_valid.isNull() | (F.col(AGE) > newest_valid))
     fate = (
-        F.when(F.col(IS_VALID) & (rank == best), table.CURRENT)
-        .when(is_copy, table.DUPLICATE)
-        .when(F.col("op") == "d", table.DELETION)
-        .when(awaits_mending & F.col(IS_UNREADABLE), table.UNREADABLE)
-        .when(awaits_mending, table.QUARANTINED)
-        .otherwise(table.SUPERSEDED)
+        F.when(F.col(IS_VALID) & (rank == best), recipe.CURRENT)
+        .when(is_copy, recipe.DUPLICATE)
+        .when(F.col("op") == "d", recipe.DELETION)
+        .when(awaits_mending & F.col(IS_UNREADABLE), recipe.UNREADABLE)
+        .when(awaits_mending, recipe.QUARANTINED)
+        .otherwise(recipe.SUPERSEDED)
     )
-    return versions.withColumn(table.FATE, fate)
+    return versions.withColumn(recipe.FATE, fate)
 
 
 def newest(name: str) -> Column:
@@ -103,7 +103,7 @@ def newest(name: str) -> Column:
 
 def record() -> Column:
     """Where a version came from, for the quarantine."""
-    return F.struct("source_path", "line_number", "payload").alias(table.RECORD)
+    return F.struct("source_path", "line_number", "payload").alias(recipe.RECORD)
 
 
 def of_subject() -> WindowSpec:

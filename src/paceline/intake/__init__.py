@@ -1,0 +1,1 @@
+"""Which files of the landing zone are new, as frames of records."""

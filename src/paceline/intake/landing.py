@@ -1,0 +1,160 @@
+"""The records of new files, as Arrow batches of bounded size."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+
+from paceline.intake.files import Delivery, refuse_changed, reopened, source_of
+from paceline.sources import athlete_settings, debezium, strava_api, strava_export
+from paceline.sources.gunzip import Gunzip, Readable
+from paceline.sources.limits import DEFAULTS, Limits
+from paceline.sources.record import Record, parse_instant_us
+
+MAX_BATCH_RECORDS = 50_000
+MAX_BATCH_BYTES = 64_000_000
+"""Of payload; a single record that is larger has a batch of its own."""
+
+_HEAD = [
+    ("source_path", pa.string()),
+    ("source_digest", pa.string()),
+    ("line_number", pa.int64()),
+    ("payload", pa.string()),
+    ("is_base64", pa.bool_()),
+    ("source", pa.string()),
+    ("op", pa.string()),
+    ("athlete_id", pa.int64()),
+]
+_TAIL = [("change_time_us", pa.int64()), ("lsn", pa.int64()), ("ingest_date", pa.date32())]
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "strava_activities": pa.schema([*_HEAD, ("activity_id", pa.int64()), *_TAIL]),
+    "athlete_settings": pa.schema([*_HEAD, ("valid_from", pa.date32()), *_TAIL]),
+}
+"""Bronze table -> the columns of its batches."""
+
+SOURCES: Mapping[str, frozenset[str]] = {
+    "strava_activities": frozenset({"strava_api", "strava_export", "debezium"}),
+    "athlete_settings": frozenset({"athlete_settings"}),
+}
+"""Bronze table -> the sources that feed it."""
+
+_NAME_TIME = re.compile(
+    r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})T(\d{2})[-:_]?(\d{2})[-:_]?(\d{2})(?:[.,](\d+))?(?!\d)"
+    # After a minus only hours and minutes apart are an offset; digits alone there number a part.
+    r"(?:(Z)|([+])(\d{2})(?:[-:_]?(\d{2}))?(?!\d)|(-)(\d{2})[-:_](00|15|30|45)(?!\d))?"
+)
+
+
+def record_batches(
+    root: Path,
+    deliveries: Iterable[Delivery],
+    table: str,
+    ingest_date: date,
+    localised: strava_export.Languages,
+    limits: Limits = DEFAULTS,
+) -> Iterator[tuple[Delivery, pa.RecordBatch, int]]:
+    """Yield the records of the deliveries for a bronze table, as batches with its schema.
+
+    Each delivery has at least one batch, which is empty if it has no record, and no batch holds
+    records of two; so the rows of its batches are the delivery's count of records. With each batch
+    comes the number of lines that were ignored on the way to it, which are no records. Memory is
+    bounded by `MAX_BATCH_RECORDS`, `MAX_BATCH_BYTES` and the limits, whatever a file holds.
+
+    change_time_us is the record's own, else the time in the file's name, else the file's
+    modification time. Raises UsageError, possibly after the last batch of a delivery, when its
+    file is gone, can no longer be opened or is no longer what was discovered: nothing of it may
+    then be kept.
+    """
+    for delivery in deliveries:
+        source = source_of(delivery.path)
+        if source not in SOURCES[table]:
+            raise ValueError(f"{delivery.path} does not feed {table}")
+        constants = {
+            "source_path": delivery.path,
+            "source_digest": delivery.digest,
+            "source": source,
+            "ingest_date": ingest_date,
+        }
+        default_us = _name_time_us(delivery.path)
+        if default_us is None:
+            default_us = delivery.mtime_us
+        with reopened(root, delivery.path) as stored:
+            refuse_changed(stored, delivery)
+            for records, ignored in _bounded(_records(stored, delivery.path, localised, limits)):
+                yield delivery, _batch(records, SCHEMAS[table], constants, default_us), ignored
+            refuse_changed(stored, delivery)
+
+
+def _name_time_us(path: str) -> int | None:
+    """Return the extraction time in the file's name in microseconds since 1970, if there is one."""
+    for match in _NAME_TIME.finditer(PurePosixPath(path).name):
+        year, month, day, hour, minute, second, fraction, *zone = match.groups(default="")
+        _, plus, plus_hour, plus_minute, minus, minus_hour, minus_minute = zone
+        offset = "+00:00"
+        if plus:
+            offset = f"+{plus_hour}:{plus_minute or '00'}"
+        elif minus:
+            offset = f"-{minus_hour}:{minus_minute}"
+        time = f"{hour}:{minute}:{second}.{fraction or '0'}{offset}"
+        instant_us = parse_instant_us(f"{year}-{month}-{day}T{time}")
+        if instant_us is not None:
+            return instant_us
+    return None
+
+
+def _records(
+    stored: BufferedReader, path: str, localised: strava_export.Languages, limits: Limits
+) -> Iterator[Record | None]:
+    stream: Readable = stored
+    if path.endswith(".gz"):
+        stream = Gunzip(stored, limits.max_expanded_bytes)
+    match source_of(path):
+        case "strava_export":
+            return strava_export.records(stream, path, localised, limits)
+        case "debezium":
+            return debezium.records(stream, path, limits)
+        case "athlete_settings":
+            return athlete_settings.records(stream, path, limits)
+        case _:
+            return strava_api.records(stream, path, limits)
+
+
+def _bounded(records: Iterator[Record | None]) -> Iterator[tuple[list[Record], int]]:
+    """Group the records by the limits of a batch, and count the ignored lines of each group.
+
+    No record at all is one empty group.
+    """
+    group: list[Record] = []
+    group_bytes = ignored = 0
+    for record in records:
+        if record is None:
+            ignored += 1
+            continue
+        payload_bytes = len(record.payload.encode())
+        is_full = len(group) == MAX_BATCH_RECORDS or group_bytes + payload_bytes > MAX_BATCH_BYTES
+        if group and is_full:
+            yield group, ignored
+            group, group_bytes, ignored = [], 0, 0
+        group.append(record)
+        group_bytes += payload_bytes
+    yield group, ignored
+
+
+def _batch(
+    records: list[Record], schema: pa.Schema, constants: Mapping[str, object], default_us: int
+) -> pa.RecordBatch:
+    arrays = []
+    for field in schema:
+        if field.name in constants:
+            constant = pa.scalar(constants[field.name], field.type)
+            arrays.append(pa.repeat(constant, len(records)))
+            continue
+        values = [getattr(record, field.name) for record in records]
+        if field.name == "change_time_us":
+            values = [default_us if value is None else value for value in values]
+        arrays.append(pa.array(values, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,165 @@
+"""The landing zone as the machine sees it: frames of new records, and the memory of deliveries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paceline.intake import files, landing
+from paceline.intake.files import Delivery
+from paceline.sources.files import HIDDEN, shown
+from paceline.sources.limits import DEFAULTS, Limits
+from paceline.store import erasures
+from paceline.store.deliveries import DELIVERIES, DELIVERIES_DDL
+from paceline.store.ledger import append_rows
+from paceline.store.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+
+class LandingZone:
+    """The new deliveries for one bronze table; what `staging.Arrivals` asks for."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        root: Path,
+        table_name: str,
+        settings: Mapping[str, Any],
+        run_id: str,
+        now: datetime,
+        limits: Limits = DEFAULTS,
+    ) -> None:
+        self._warehouse, self._root, self._table_name = warehouse, root, table_name
+        self._settings, self._run_id, self._now = settings, run_id, now
+        self._limits = limits
+        self._records: dict[Delivery, int] = {}
+        self._ignored = 0
+        self._refused: Counter[str] = Counter()
+        self._erased: erasures.Erased | None = None
+        self._closed: list[str] = []
+        # The landing zone knows tables without their schema.
+        self._short_name = table_name.split(".")[1]
+        self.found = self._discover(self._known())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no new delivery."""
+        return not self.found.new and not self.found.seen_again
+
+    def read_all_again(self) -> None:
+        """Takes every file as new."""
+        self.found = self._discover([])
+
+    def frames(self) -> Iterator[DataFrame]:
+        """The records of all new deliveries, in frames of bounded size."""
+        self._records, self._ignored = dict.fromkeys(self.found.new, 0), 0
+        self._refused.clear()
+        for batches in self._bounded(self.found.new):
+            import pyarrow as pa
+
+            yield self._warehouse.spark.createDataFrame(pa.Table.from_batches(batches))
+
+    def read(self) -> int:
+        """How many records the frames held."""
+        return sum(self._records.values())
+
+    def ignored(self) -> int:
+        """How many lines the frames skipped because they say nothing, such as tombstones."""
+        return self._ignored
+
+    def refusals(self) -> list[str]:
+        """A sentence for each file that holds records of erased athletes; these are not read."""
+        told = [
+            f"{self._shown(path)} holds records of erased athletes ({count}), which were left out: "
+            "remove them from the file"
+            for path, count in sorted(self._refused.items())
+        ]
+        return told + [
+            f"{self._shown(path)} lies in the folder of an erased athlete and is skipped: remove it"
+            for path in self._closed
+        ]
+
+    def remember(self) -> None:
+        """Notes the deliveries, so that they are not opened again."""
+        noted = [*self._records.items(), *((again, 0) for again in self.found.seen_again)]
+        if not noted:
+            return
+        rows = [
+            (
+                *(self._table_name, self._kept_name(d.path), d.size, d.mtime_us),
+                *(d.digest, count, self._run_id, self._now),
+            )
+            for d, count in noted
+        ]
+        append_rows(self._warehouse, DELIVERIES, DELIVERIES_DDL, rows)
+
+    def _discover(self, known: list[Delivery]) -> files.Found:
+        sources = landing.SOURCES[self._short_name]
+        found = files.discover(self._root, sources, known, self._limits)
+        self._closed = []
+        # A run without a new delivery asks nobody.
+        self._erased = erasures.read(self._warehouse) if found.new else None
+        if self._erased is None:
+            return found
+        self._closed = [d.path for d in found.new if self._erased.has_folder(d.path)]
+        # A delivery that was named after an erased athlete is known by another name.
+        delivered = {(d.path, d.digest) for d in known}
+        new = tuple(
+            d
+            for d in found.new
+            if d.path not in self._closed
+            and (self._erased.anonymous(d.path), d.digest) not in delivered
+        )
+        return replace(found, new=new)
+
+    def _shown(self, path: str) -> str:
+        return shown(path if self._erased is None else self._erased.anonymous(path, HIDDEN))
+
+    def _kept_name(self, path: str) -> str:
+        return path if self._erased is None else self._erased.anonymous(path)
+
+    def _known(self) -> list[Delivery]:
+        known = self._warehouse.table(DELIVERIES)
+        mine = known.where(known.table_name == self._table_name)
+        rows = mine.select("path", "size", "mtime_us", "digest").collect()
+        return [Delivery(*row) for row in rows]
+
+    def _bounded(self, deliveries: tuple[Delivery, ...]) -> Iterator[list[pa.RecordBatch]]:
+        """Batches of many small files together, up to the size of one full batch."""
+        together: list[pa.RecordBatch] = []
+        records = size = 0
+        batches = landing.record_batches(
+            self._root,
+            deliveries,
+            self._short_name,
+            self._ingest_date,
+            self._settings["export_headers"],
+            self._limits,
+        )
+        for delivery, received, ignored in batches:
+            batch = received if self._erased is None else self._erased.without(received)
+            if refused := received.num_rows - batch.num_rows:
+                self._refused[delivery.path] += refused
+            self._records[delivery] += batch.num_rows
+            self._ignored += ignored
+            if batch.num_rows == 0:
+                continue
+            is_full = records + batch.num_rows > landing.MAX_BATCH_RECORDS
+            if together and (is_full or size + batch.nbytes > landing.MAX_BATCH_BYTES):
+                yield together
+                together, records, size = [], 0, 0
+            together.append(batch)
+            records, size = records + batch.num_rows, size + batch.nbytes
+        if together:
+            yield together
+
+    @property
+    def _ingest_date(self) -> date:
+        return self._now.date()

@@ -1,0 +1,1 @@
+"""Jobs in order, one execution, alerts and lineage events."""

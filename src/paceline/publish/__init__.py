@@ -1,0 +1,1 @@
+"""Claim, stage, audit, record, quarantine, publish, seal: for any recipe."""

@@ -1,0 +1,198 @@
+"""STAGE: writes the rows that differ, and counts what has been compared."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from paceline import recipe
+from paceline.errors import PacelineError
+from paceline.publish import diff, staged
+from paceline.publish.bounds import bounded
+from paceline.publish.changes import feeds, lost_feed
+from paceline.publish.claim import Claim
+from paceline.recipe import EVERYTHING, Scope
+from paceline.store.quarantine import QUARANTINE
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_FAR = "far"
+_log = logging.getLogger(__name__)
+
+
+class Arrivals(Protocol):
+    """The deliveries of the landing zone for one bronze table."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no new delivery."""
+
+    def read_all_again(self) -> None:
+        """Forgets what has been delivered before: the table may not hold it any more."""
+
+    def frames(self) -> Iterator[DataFrame]:
+        """The records, in frames that fit into memory."""
+
+    def read(self) -> int:
+        """How many records the frames held, once they are consumed."""
+
+    def ignored(self) -> int:
+        """How many lines the frames skipped because they say nothing, once they are consumed."""
+
+    def remember(self) -> None:
+        """Notes the deliveries, so that they are not opened again."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What has been staged: the version of the staging table, and the scope of its rows."""
+
+    version: int
+    scope: Scope
+
+
+def stage(claimed: Claim, arrivals: Arrivals | None) -> Staged | None:
+    """Writes the rows that differ; returns where they are, None without any.
+
+    Raises:
+        PacelineError: when the records do not add up to what has been read, or a recipe gave rows
+            outside the scope that it was asked for.
+    """
+    warehouse = claimed.run.warehouse
+    before = warehouse.position(claimed.staging).version
+    counts: Counter[str] = Counter()
+    scope: Scope | None = EVERYTHING
+    if arrivals is not None:
+        for frame in arrivals.frames():
+            counts.update(_written(claimed, _arrived(claimed, frame), EVERYTHING))
+    else:
+        scope, written = _changed(claimed, before)
+        counts.update(written)
+    _count(claimed, counts, scope, arrivals)
+    # Delta writes no commit without rows. Staging is append only, so that this version and every
+    # later one hold what has been written here.
+    version = warehouse.position(claimed.staging).version
+    return Staged(version, scope) if scope is not None and version > before else None
+
+
+def _changed(claimed: Claim, before: int) -> tuple[Scope | None, dict[str, int]]:
+    """Writes what differs in the part that can; in all of it when a change feed has been lost.
+
+    Another error may pass: staging is tried once more when it has not gone past version `before`.
+    """
+    warehouse = claimed.run.warehouse
+    try:
+        return _written_in(claimed, _scope(claimed))
+    except Exception as error:
+        lost = lost_feed(claimed.changes, warehouse)
+        is_final = isinstance(error, PacelineError) or warehouse.version(claimed.staging) > before
+        if lost is None and is_final:
+            raise
+    if lost is None:
+        return _written_in(claimed, _scope(claimed))
+    reason = f"the change feed of {lost} no longer reaches back to the last run"
+    found = replace(claimed.changes, since={}, everything=reason)
+    return _written_in(claimed, _scope(replace(claimed, changes=found)))
+
+
+def _written_in(claimed: Claim, touched: Scope) -> tuple[Scope | None, dict[str, int]]:
+    scope = bounded(touched)
+    if scope is None:
+        return None, {}
+    return scope, _written(claimed, _compared(claimed, scope), scope)
+
+
+def _scope(claimed: Claim) -> Scope:
+    """The part of the table that can differ; a window restricts even a comparison of all rows."""
+    entry, found = claimed.entry, claimed.changes
+    is_restricted = claimed.is_window and set(claimed.table.inputs) == set(
+        claimed.table.windowed_inputs
+    )
+    if found.everything is not None and not is_restricted:
+        entry.scope = found.everything
+        _log.info(f"{claimed.table.name}: comparing all rows, {found.everything}")
+        return EVERYTHING
+    changed = feeds(found, claimed.run.warehouse)
+    return claimed.table.touched(changed, claimed.inputs(), claimed.own(), claimed.run.context)
+
+
+def _compared(claimed: Claim, scope: Scope) -> DataFrame:
+    """What the recipe wants in the scope against what is published and refused there."""
+    contract = claimed.contract
+    rows = claimed.table.rows(scope, claimed.inputs(), claimed.own(), claimed.run.context)
+    published = None if claimed.is_first else scope.select(claimed.own())
+    refused = None
+    if claimed.is_forgiving:
+        quarantine = claimed.run.warehouse.table(QUARANTINE)
+        refused = diff.open_rejects(quarantine, scope, contract)
+    wanted = diff.judged(rows, contract, claimed.policy)
+    return diff.difference(wanted, published, refused, contract, is_forgiving=claimed.is_forgiving)
+
+
+def _arrived(claimed: Claim, frame: DataFrame) -> DataFrame:
+    """Records of new deliveries; after a lost seal, without those that are there already."""
+    contract = claimed.contract
+    rows = claimed.table.rows(EVERYTHING, {"landing": frame}, claimed.own(), claimed.run.context)
+    if claimed.changes.everything is not None and not claimed.is_first:
+        rows = rows.join(claimed.own().select(*contract.key), [*contract.key], "left_anti")
+        rows = rows.select(*contract.column_names)
+    wanted = diff.judged(rows, contract, claimed.policy)
+    return diff.difference(wanted, None, None, contract)
+
+
+def _written(claimed: Claim, differences: DataFrame, scope: Scope) -> dict[str, int]:
+    """Appends the differing rows to staging; returns all compared rows, by operation and fate."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    observed = Observation()
+    tallies = [F.count_if(F.col(staged.OP) == op).alias(op) for op in staged.OPS]
+    tallies += [F.count_if(F.col(recipe.FATE) == fate).alias(fate) for fate in recipe.FATES]
+    is_far = F.col(staged.OP).isin(*staged.ROW_OPS) & ~F.expr(scope.predicate(since=scope.since))
+    tallies.append(F.count_if(is_far).alias(_FAR))
+    # Adaptive execution drops the observation of an empty plan, and nobody would ever answer: one
+    # row that is neither counted nor staged keeps the plan from being empty.
+    one = claimed.run.warehouse.spark.range(1).select(F.lit("none").alias(staged.OP))
+    watched = differences.unionByName(one, allowMissingColumns=True).observe(observed, *tallies)
+    rows = diff.staged(watched, claimed.contract, claimed.attempt_id)
+    rows.write.format("delta").mode("append").saveAsTable(
+        claimed.run.warehouse.identifier(claimed.staging)
+    )
+    counts = dict(observed.get)
+    if counts.pop(_FAR):
+        # Publishing reads only the files that the scope can reach.
+        raise PacelineError(
+            f"The recipe of {claimed.table.name} gave rows outside the scope that it was asked "
+            "for: nothing was published; run again with --debug and report it."
+        )
+    return counts
+
+
+def _count(
+    claimed: Claim, counts: Counter[str], scope: Scope | None, arrivals: Arrivals | None
+) -> None:
+    entry = claimed.entry
+    if arrivals is not None:
+        counts[recipe.IGNORED] = arrivals.ignored()
+    entry.rows_unchanged = counts[staged.UNCHANGED]
+    entry.rows_compared = sum(counts[op] for op in (staged.UNCHANGED, *staged.ROW_OPS))
+    entry.rows_quarantined = counts[staged.REFUSE] + counts[staged.STILL_REFUSED]
+    entry.fates = {fate: counts[fate] for fate in recipe.FATES}
+    entry.rows_read = found = sum(entry.fates.values())
+    entry.rows_superseded = sum(counts[fate] for fate in recipe.REPLACED_FATES)
+    expected = found
+    if arrivals is not None and claimed.changes.everything is None:
+        expected = arrivals.read() + arrivals.ignored()
+    elif claimed.table.judges_records and scope is not None:
+        (source,) = claimed.table.inputs
+        expected = scope.select(claimed.inputs()[source]).count()
+    if found != expected:
+        raise PacelineError(
+            f"The records of {claimed.table.name} do not add up ({expected} were read, {found} "
+            f"are accounted for: {entry.fates}): nothing was published; run again with --debug "
+            "and report it."
+        )

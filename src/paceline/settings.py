@@ -1,0 +1,134 @@
+"""Settings: `paceline.yml`, where it lies, and the secret from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+import yaml
+
+from paceline.errors import UsageError
+from paceline.sources.limits import Limits
+
+MIN_DORMANT_DAYS = 90
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`paceline.yml`. All but the first four reach the recipes and are part of the fingerprint."""
+
+    landing: str
+    warehouse: str
+    catalog: str
+    landing_limits: Mapping[str, int]
+    athlete_timezone: str | Mapping[Any, str]
+    default_threshold_pace_s_per_km: float
+    dormant_after_days: int
+    export_headers: Mapping[str, Mapping[str, str]]
+
+    def for_recipes(self) -> dict[str, Any]:
+        """The settings that a recipe may read."""
+        edge = ("landing", "warehouse", "catalog", "landing_limits")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in edge}
+
+
+def conf_directory(given: str | None) -> Path:
+    """The directory of `paceline.yml` and `contracts/`: the given one, else the package's own.
+
+    Raises:
+        UsageError: when the given one does not hold them.
+    """
+    packaged = Path(str(resources.files("paceline"))) / "conf"
+    source_tree = packaged.parents[2] / "conf"
+    directory = Path(given) if given else packaged if packaged.is_dir() else source_tree
+    for needed in ("paceline.yml", "contracts"):
+        if not (directory / needed).exists():
+            raise UsageError(
+                f"The settings directory {directory} has no {needed}: "
+                "copy conf/ of the project and change the copy, or leave --conf away."
+            )
+    return directory
+
+
+def load_settings(directory: Path) -> Settings:
+    """Reads `paceline.yml`.
+
+    Raises:
+        UsageError: when it is not valid; the message names the setting and what is allowed.
+    """
+    path = directory / "paceline.yml"
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", "not YAML")
+        raise UsageError(f"{path}{line} cannot be read ({problem}): mend the YAML.") from error
+    names = {f.name for f in fields(Settings)}
+    if not isinstance(raw, dict) or set(raw) != names:
+        given = set(raw) if isinstance(raw, dict) else set()
+        raise UsageError(
+            f"{path} must have exactly the settings {', '.join(sorted(names))}; "
+            f"missing: {', '.join(sorted(names - given)) or 'none'}, "
+            f"unknown: {', '.join(sorted(map(str, given - names))) or 'none'}."
+        )
+    settings = Settings(**raw)
+    _check_settings(path, settings)
+    return settings
+
+
+def _check_settings(path: Path, settings: Settings) -> None:
+    for name in ("landing", "warehouse", "catalog"):
+        if not isinstance(getattr(settings, name), str):
+            raise UsageError(f"{path}: {name} must be a text: put it into quotes.")
+    _check_limits(path, settings.landing_limits)
+    threshold, dormant = settings.default_threshold_pace_s_per_km, settings.dormant_after_days
+    if not isinstance(threshold, int | float) or not 100 <= threshold <= 1200:
+        raise UsageError(
+            f"{path}: default_threshold_pace_s_per_km is {threshold!r}; "
+            "allowed are 100 to 1200 seconds per kilometre."
+        )
+    if not isinstance(dormant, int) or dormant < MIN_DORMANT_DAYS:
+        raise UsageError(
+            f"{path}: dormant_after_days is {dormant!r}; allowed are whole numbers from "
+            f"{MIN_DORMANT_DAYS} on, the longest window."
+        )
+    given = settings.athlete_timezone
+    zones = given if isinstance(given, dict) else {"default": given}
+    for athlete, zone in zones.items():
+        if athlete != "default" and not str(athlete).isdecimal():
+            raise UsageError(
+                f"{path}: athlete_timezone names the athlete {athlete!r}; allowed are athlete ids "
+                "and default."
+            )
+        if zone not in available_timezones():
+            raise UsageError(
+                f"{path}: athlete_timezone names the unknown zone {zone!r}; "
+                "allowed are names such as Europe/Berlin or UTC."
+            )
+    if not isinstance(settings.export_headers, dict):
+        raise UsageError(f"{path}: export_headers must be a map of languages to headers.")
+
+
+def _check_limits(path: Path, given: object) -> None:
+    names = {f.name for f in fields(Limits)}
+    if not isinstance(given, dict) or set(given) != names:
+        raise UsageError(
+            f"{path}: landing_limits must be a map with exactly {', '.join(sorted(names))}."
+        )
+    for name, limit in given.items():
+        if type(limit) is not int or limit < 1:
+            raise UsageError(
+                f"{path}: {name} of landing_limits is {limit!r}; allowed are whole numbers from 1 "
+                "on."
+            )
+
+
+def webhook() -> str | None:
+    """Where alerts go, a secret; None when nobody wants them."""
+    return os.environ.get("PACELINE_WEBHOOK", "").strip() or None

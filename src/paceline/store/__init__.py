@@ -1,0 +1,1 @@
+"""Delta and the tables of ops: names, versions, ledger, quarantine, erasures."""
