@@ -10,9 +10,10 @@ import pytest
 
 from paceline.errors import UsageError
 from paceline.intake import landing
-from paceline.intake import zone as zone_module
 from paceline.intake.files import Delivery, discover, source_of, unknown_files
 from paceline.intake.landing import record_batches
+from paceline.intake.zone import LandingZone
+from paceline.store import deliveries
 
 ACTIVITIES = landing.SOURCES["strava_activities"]
 DAY = date(2024, 6, 2)
@@ -281,15 +282,13 @@ def test_the_landing_zone_counts_what_it_read_and_what_it_ignored(
     put(tmp_path, "cdc/b.jsonl", "null\n")
     put(tmp_path, "strava_api/c.jsonl")
     remembered: list[tuple[object, ...]] = []
-    monkeypatch.setattr(zone_module, "append_rows", lambda *args: remembered.extend(args[-1]))
+    monkeypatch.setattr(deliveries, "append_rows", lambda *args: remembered.extend(args[-1]))
     # A warehouse that remembers no delivery, and hands out frames as they were given.
     warehouse = MagicMock()
     warehouse.spark.createDataFrame = lambda table: table
     settings = {"export_headers": {}}
     now = datetime(2024, 6, 2, tzinfo=UTC)
-    zone = zone_module.LandingZone(
-        warehouse, tmp_path, "bronze.strava_activities", settings, "run-1", now
-    )
+    zone = LandingZone(warehouse, tmp_path, "bronze.strava_activities", settings, "run-1", now)
     assert (zone.read(), zone.ignored()) == (0, 0)
     for _ in range(2):
         assert [frame.num_rows for frame in zone.frames()] == [2, 2]

@@ -23,11 +23,10 @@ from paceline.errors import PacelineError, UsageError
 from paceline.sources.files import HIDDEN, shown
 
 if TYPE_CHECKING:
-    from paceline.operations.erase import Checked
+    from paceline.operations.erase import Checked, Erasure
     from paceline.operations.find_athlete import Found
     from paceline.pipeline.arguments import Options
     from paceline.store.erasures import Erased
-    from paceline.store.warehouse import Warehouse
 
 FORMAT = 1
 _log = logging.getLogger(__name__)
@@ -94,6 +93,7 @@ def erase_athlete(
     """
     from paceline.cli.opening import opened, root_and_catalog
     from paceline.operations import find_athlete
+    from paceline.operations.erase import erase_everywhere
     from paceline.pipeline import jobs
     from paceline.session import lock
     from paceline.store import erasures
@@ -108,54 +108,11 @@ def erase_athlete(
                 raise PacelineError(
                     "Nothing was erased, because nobody has confirmed it: answer y, or give --yes."
                 )
-            certificate, checked = _erased(warehouse, found, known)
+            erasure = erase_everywhere(warehouse, jobs.TABLES, found, known)
+    certificate = _certificate(found, erasure)
     _write(out, certificate)
-    _say_done(out, checked)
+    _say_done(out, erasure.checked)
     return certificate
-
-
-def _erased(
-    warehouse: Warehouse, found: Found, known: Erased
-) -> tuple[dict[str, Any], list[Checked]]:
-    """Erases whom has been found; returns the certificate, and what it says of each table."""
-    from paceline.operations import erase
-    from paceline.pipeline import jobs
-    from paceline.store import erasures, ledger
-    from paceline.store.ledger import new_run_id
-
-    started_at = datetime.now(UTC)
-    run_id, athlete = new_run_id(started_at), known.hash(erasures.ATHLETE, found.athlete_id)
-    # First, so that no delivery brings back what an interrupted attempt has removed.
-    digests = {file.digest for file in found.files}
-    erasures.remember(
-        *(warehouse, known, found.athlete_id, found.activities, digests, run_id, started_at)
-    )
-    state = ledger.state(warehouse)
-    stood = erase.standing(warehouse, jobs.TABLES, state)
-    for name in erase.erase(warehouse, found):
-        _log.info(f"  {name:<48} {found.rows[name]:,} rows")
-    erased_at = erasures.finished(warehouse, athlete)
-    if erased_at is None or any(found.rows.values()):
-        erased_at = datetime.now(UTC)
-        erasures.finish(warehouse, athlete, run_id, erased_at)
-        entry = ledger.Entry(
-            *(run_id, erase.JOB, ""),
-            code_version=__version__,
-            started_at=started_at,
-            finished_at=erased_at,
-        )
-        if entries := erase.seals(warehouse, found, stood, state, entry):
-            ledger.append(warehouse, entries)
-    checked = list(erase.check(warehouse, found, erased_at, datetime.now(UTC)))
-    certificate = {
-        "format": FORMAT,
-        "athlete": athlete,
-        "run_id": run_id,
-        "code_version": __version__,
-        "erased_at": _text(erased_at),
-        **_certificate(found, erasures.files_of(warehouse, athlete), checked),
-    }
-    return certificate, checked
 
 
 def _confirmed() -> bool:
@@ -189,12 +146,16 @@ def _say_found(found: Found, known: Erased) -> None:
         _log.info(f"  {shown(path)}: {file.records:,} records, {others}")
 
 
-def _certificate(
-    found: Found, digests: Sequence[str], checked: Sequence[Checked]
-) -> dict[str, Any]:
+def _certificate(found: Found, erasure: Erasure) -> dict[str, Any]:
     """What is left of the athlete and where, without an id, a path or another personal value."""
     files = {file.digest: file for file in found.files}
+    checked = erasure.checked
     return {
+        "format": FORMAT,
+        "athlete": erasure.athlete,
+        "run_id": erasure.run_id,
+        "code_version": __version__,
+        "erased_at": _text(erasure.erased_at),
         "certified_at": _text(datetime.now(UTC)),
         "residual_rows": sum(table.residual_rows for table in checked),
         "vacuum_after": _text(_vacuum_after(checked)),
@@ -207,7 +168,7 @@ def _certificate(
                 "records": files[digest].records if digest in files else None,
                 "records_of_others": files[digest].others if digest in files else None,
             }
-            for digest in digests
+            for digest in erasure.files
         ],
     }
 

@@ -1,4 +1,4 @@
-"""The landing zone as the machine sees it: frames of new records, and the memory of deliveries."""
+"""The landing zone as publishing sees it: frames of new records."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from paceline.intake import files, landing
 from paceline.intake.files import Delivery
 from paceline.sources.files import HIDDEN, shown
 from paceline.sources.limits import DEFAULTS, Limits
-from paceline.store import erasures
-from paceline.store.deliveries import DELIVERIES, DELIVERIES_DDL
-from paceline.store.ledger import append_rows
+from paceline.store import deliveries, erasures
 from paceline.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -46,7 +44,9 @@ class LandingZone:
         self._closed: list[str] = []
         # The landing zone knows tables without their schema.
         self._short_name = table_name.split(".")[1]
-        self.found = self._discover(self._known())
+        self.found = self._discover(
+            [Delivery(*row) for row in deliveries.known(warehouse, table_name)]
+        )
 
     @property
     def is_empty(self) -> bool:
@@ -98,7 +98,7 @@ class LandingZone:
             )
             for d, count in noted
         ]
-        append_rows(self._warehouse, DELIVERIES, DELIVERIES_DDL, rows)
+        deliveries.remember(self._warehouse, rows)
 
     def _discover(self, known: list[Delivery]) -> files.Found:
         sources = landing.SOURCES[self._short_name]
@@ -125,19 +125,13 @@ class LandingZone:
     def _kept_name(self, path: str) -> str:
         return path if self._erased is None else self._erased.anonymous(path)
 
-    def _known(self) -> list[Delivery]:
-        known = self._warehouse.table(DELIVERIES)
-        mine = known.where(known.table_name == self._table_name)
-        rows = mine.select("path", "size", "mtime_us", "digest").collect()
-        return [Delivery(*row) for row in rows]
-
-    def _bounded(self, deliveries: tuple[Delivery, ...]) -> Iterator[list[pa.RecordBatch]]:
+    def _bounded(self, new: tuple[Delivery, ...]) -> Iterator[list[pa.RecordBatch]]:
         """Batches of many small files together, up to the size of one full batch."""
         together: list[pa.RecordBatch] = []
         records = size = 0
         batches = landing.record_batches(
             self._root,
-            deliveries,
+            new,
             self._short_name,
             self._ingest_date,
             self._settings["export_headers"],

@@ -6,18 +6,23 @@ interrupted is finished by erasing again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
+from paceline import __version__
 from paceline.operations.find_athlete import ATHLETE, REASON, Found, Place, count
 from paceline.operations.maintenance import RETENTION_PROPERTY, stated_hours, vacuum
 from paceline.recipe import Table
-from paceline.store import ledger
-from paceline.store.ledger import Entry, Sealed, State
+from paceline.store import erasures, ledger
+from paceline.store.erasures import Erased
+from paceline.store.ledger import Entry, Sealed, State, new_run_id
 from paceline.store.warehouse import Position, Warehouse
+
+_log = logging.getLogger(__name__)
 
 JOB = "erase"
 APPEND_ONLY = "delta.appendOnly"
@@ -67,6 +72,64 @@ class Checked:
     files_waiting: int | None
     vacuum_after: datetime | None
     log_until: datetime
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What an erasure did.
+
+    Attributes:
+        athlete: salted hash of whom it erased.
+        run_id: its run.
+        erased_at: when the last row had been removed.
+        files: SHA-256 of the deliveries that held records of the athlete.
+        checked: what is left, by table.
+    """
+
+    athlete: str
+    run_id: str
+    erased_at: datetime
+    files: tuple[str, ...]
+    checked: tuple[Checked, ...]
+
+
+def erase_everywhere(
+    warehouse: Warehouse, tables: Sequence[Table], found: Found, known: Erased
+) -> Erasure:
+    """Erases whom has been found, in an order that may be interrupted anywhere, and checks it.
+
+    Args:
+        warehouse: where the tables are.
+        tables: all that are published.
+        found: the athlete.
+        known: who has been erased before.
+    """
+    started_at = datetime.now(UTC)
+    run_id, athlete = new_run_id(started_at), known.hash(erasures.ATHLETE, found.athlete_id)
+    # First, so that no delivery brings back what an interrupted attempt has removed.
+    digests = {file.digest for file in found.files}
+    erasures.remember(
+        *(warehouse, known, found.athlete_id, found.activities, digests, run_id, started_at)
+    )
+    state = ledger.state(warehouse)
+    stood = standing(warehouse, tables, state)
+    for name in erase(warehouse, found):
+        _log.info(f"  {name:<48} {found.rows[name]:,} rows")
+    erased_at = erasures.finished(warehouse, athlete)
+    if erased_at is None or any(found.rows.values()):
+        erased_at = datetime.now(UTC)
+        erasures.finish(warehouse, athlete, run_id, erased_at)
+        entry = Entry(
+            *(run_id, JOB, ""),
+            code_version=__version__,
+            started_at=started_at,
+            finished_at=erased_at,
+        )
+        if entries := seals(warehouse, found, stood, state, entry):
+            ledger.append(warehouse, entries)
+    checked = tuple(check(warehouse, found, erased_at, datetime.now(UTC)))
+    files = tuple(erasures.files_of(warehouse, athlete))
+    return Erasure(athlete, run_id, erased_at, files, checked)
 
 
 def standing(warehouse: Warehouse, tables: Sequence[Table], state: State) -> Standing:
