@@ -18,6 +18,7 @@ from paceline.generate.athletes import athlete_of, uniforms
 from paceline.generate.plans import plans_of
 from paceline.intake import files, landing
 from paceline.settings import conf_directory, load_settings
+from paceline.sources.files import listing
 
 SIMULATED_YEARS = 10
 
@@ -56,7 +57,7 @@ def parsing() -> dict[str, float]:
         root = Path(temporary) / "landing"
         generate(root, athletes=100, days=DAYS_A_YEAR, seed=1)
         before = process_time()
-        found = files.discover(root, landing.SOURCES["strava_activities"], [])
+        found = files.discover(listing(root), landing.SOURCES["strava_activities"], [])
         batches = landing.record_batches(
             root, found.new, "strava_activities", date(2026, 7, 1), localised={}
         )

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from benchmarks.contenders import HORIZON, ROLLING
 from paceline.pipeline.arguments import Options
 from paceline.pipeline.execute import execute
-from paceline.pipeline.jobs import FEATURE_ACTIVITY, FEATURE_ROLLING
+from paceline.pipeline.jobs import FEATURE_ROLLING, JOBS, Jobs
 from paceline.store.ledger import Entry
 
 NAME = "paceline"
@@ -70,7 +70,12 @@ def run(warehouse: str, days_later: int = 0, way: str = "") -> dict[str, int]:
     Returns:
         Rows inserted, updated, deleted and compared.
     """
-    return _run((FEATURE_ROLLING,), Options(warehouse=warehouse), days_later, _WAYS[way])
+    return _run(
+        {FEATURE_ROLLING: JOBS[FEATURE_ROLLING]},
+        Options(warehouse=warehouse),
+        days_later,
+        _WAYS[way],
+    )
 
 
 def run_both(landing: str, warehouse: str, days_later: int = 0) -> dict[str, int]:
@@ -85,11 +90,11 @@ def run_both(landing: str, warehouse: str, days_later: int = 0) -> dict[str, int
         Rows inserted, updated, deleted and compared, summed over all tables.
     """
     options = Options(landing=landing, warehouse=warehouse)
-    return _run((FEATURE_ACTIVITY, FEATURE_ROLLING), options, days_later, _WAYS[""])
+    return _run(JOBS, options, days_later, _WAYS[""])
 
 
 def _run(
-    jobs: Sequence[str], options: Options, days_later: int, forced: Mapping[str, Any]
+    jobs: Jobs, options: Options, days_later: int, forced: Mapping[str, Any]
 ) -> dict[str, int]:
     morning = datetime.combine(HORIZON + timedelta(days=1 + days_later), time(6), UTC)
     spark = SparkSession.getActiveSession()

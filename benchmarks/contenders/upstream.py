@@ -18,7 +18,7 @@ from paceline.generate.bulk import activity_features
 from paceline.operations.maintenance import compact
 from paceline.pipeline.arguments import Options
 from paceline.pipeline.execute import execute
-from paceline.pipeline.jobs import FEATURE_ACTIVITY
+from paceline.pipeline.jobs import FEATURE_ACTIVITY, JOBS
 from paceline.publish import steps
 from paceline.store.warehouse import Warehouse
 
@@ -97,7 +97,7 @@ def feature_activity(landing: str, warehouse: str) -> dict[str, int]:
     """Feature_Activity catches up; returns rows inserted, updated, deleted and compared."""
     morning = datetime.combine(HORIZON + timedelta(days=1), time(6), UTC)
     options = Options(landing=landing, warehouse=warehouse)
-    entries = execute((FEATURE_ACTIVITY,), options, now=morning)
+    entries = execute({FEATURE_ACTIVITY: JOBS[FEATURE_ACTIVITY]}, options, now=morning)
     counted = ("inserted", "updated", "deleted", "compared")
     return {what: sum(getattr(entry, f"rows_{what}") for entry in entries) for what in counted}
 

@@ -8,7 +8,7 @@ come in, a frame goes out, so that a rebuild is the same call with the scope `EV
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 # Columns that a recipe may add to its rows; the machine takes them off before publishing.
-FATE = "_fate"  # what became of an input record: one of FATES; absent means CURRENT
+DISPOSITION = (
+    "_disposition"  # what became of an input record: one of DISPOSITIONS; absent means CURRENT
+)
 REASONS = "_reasons"  # array<string>: names of the broken error rules; absent means: judge here
 WARNINGS = "_warnings"  # array<string>: names of broken warning rules found by the recipe itself
 RECORD = "_record"  # struct<source_path, line_number, payload>: where a rejected row came from
@@ -32,8 +34,8 @@ SUPERSEDED = "superseded"
 DUPLICATE = "duplicate"
 DELETION = "deletion"
 IGNORED = "ignored"  # said nothing, and never became a row: a tombstone
-REPLACED_FATES = (SUPERSEDED, DUPLICATE, DELETION)
-FATES = (CURRENT, *REPLACED_FATES, IGNORED, QUARANTINED, UNREADABLE)
+REPLACED_DISPOSITIONS = (SUPERSEDED, DUPLICATE, DELETION)
+DISPOSITIONS = (CURRENT, *REPLACED_DISPOSITIONS, IGNORED, QUARANTINED, UNREADABLE)
 
 
 # By column of the keys, the least and the greatest value; (None, None) where it is NULL. A column
@@ -110,8 +112,9 @@ class Context:
         contracts: the contract of every table.
         policies: the policy in force for every table (STRICT, QUARANTINE, ALWAYS).
         window: the event times to reprocess, or None for a catch-up.
-        horizon: the last day that exists in daily tables.
-        horizon_before: the horizon of the last sealed run, or None.
+        horizon: the last day that exists in daily tables: the one asked for, or that of the table
+            from `for_table` on.
+        horizon_before: the horizon that the table was sealed with last, or None.
     """
 
     settings: Mapping[str, Any]
@@ -120,6 +123,24 @@ class Context:
     window: Window | None = None
     horizon: date | None = None
     horizon_before: date | None = None
+
+    def for_table(self, table: Table, sealed: date | None) -> Context:
+        """What the recipe of one table may know: only what it says that it reads.
+
+        Args:
+            table: the recipe.
+            sealed: the horizon that a daily table was sealed with last, or None. It only grows.
+        """
+        names = (table.name, *table.contracts)
+        last_day = max(filter(None, (sealed, self.horizon)), default=None)
+        return replace(
+            self,
+            settings={name: self.settings[name] for name in table.settings},
+            contracts={name: self.contracts[name] for name in names},
+            policies={name: self.policies[name] for name in names},
+            horizon=last_day if table.has_horizon else None,
+            horizon_before=sealed if table.has_horizon else None,
+        )
 
 
 Frames = Mapping[str, "DataFrame"]
@@ -132,15 +153,19 @@ class Table:
     Attributes:
         name: the table, as its contract names it.
         inputs: the tables it reads; what it reads from outside comes as `landing`.
-        touched: (changes, inputs, own, context) -> Scope. `changes` holds, for each input that
-            changed, its change feed with deletes and pre-images; `own` is the published table.
+        touched: (changes, inputs, own, context) -> Scope. `changes` holds the change feed of each
+            input, with deletes and pre-images, and no row where nothing has changed; `own` is the
+            published table.
         rows: (scope, inputs, own, context) -> the rows that should exist in the scope.
-        recipe_version: to be raised whenever the recipe would give other values.
+        reads: by input, the columns that the recipe looks at, which are all it is given: a change
+            of others touches nothing. An input that is not named is given as a whole.
+        contracts: other tables whose contract and policy it looks at.
+        settings: those that it looks at.
         windowed_inputs: inputs whose cursor stays where it is in a window run, because the window
             restricts their reading.
         follows_window: whether a window run recomputes the keys in the window, changed or not.
         warnings: names of warnings that its rows carry in WARNINGS and no contract can state.
-        judges_records: whether its rows carry the FATE of every record of its one input.
+        judges_records: whether its rows carry the DISPOSITION of every record of its one input.
         has_horizon: whether rows exist up to the horizon, so that a new day is a change.
         day: the column with the calendar day of a row, if it has one.
     """
@@ -149,13 +174,19 @@ class Table:
     inputs: tuple[str, ...]
     touched: Callable[[Frames, Frames, DataFrame, Context], Scope]
     rows: Callable[[Scope, Frames, DataFrame, Context], DataFrame]
-    recipe_version: int = 1
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    contracts: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     windowed_inputs: tuple[str, ...] = ()
     follows_window: bool = True
     warnings: tuple[str, ...] = ()
     judges_records: bool = False
     has_horizon: bool = False
     day: str | None = None
+
+    def seen(self, name: str, rows: DataFrame) -> DataFrame:
+        """Rows of an input, in the columns that the recipe looks at."""
+        return rows.select(*self.reads[name]) if name in self.reads else rows
 
 
 def union(frames: list[DataFrame]) -> DataFrame:

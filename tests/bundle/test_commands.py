@@ -6,7 +6,7 @@ keeps its tables in such a directory. Schemas have the names of the target.
 
 To save time there is one directory for all targets: the first one makes the tables, the others
 find them under their own names and catch up with nothing. Maintenance, whose commands differ in the
-names of the schemas alone, is executed for prod only, and looks after one table and those of ops.
+names of the schemas alone, is executed for prod only.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, tzinfo
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from paceline.generate import generate
-from paceline.pipeline import jobs
 from paceline.store.warehouse import SCHEMAS
 from tests.bundle.bundle import COMMIT, PRINCIPAL, ROOT, USER, load, resolved
 from tests.bundle.tasks import RUN_ID, run_file, run_job
@@ -48,9 +46,7 @@ class Clock(datetime):
 
 @pytest.fixture(scope="module")
 def morning(spark: SparkSession) -> Iterator[SparkSession]:
-    (rolling,) = jobs.JOBS[jobs.FEATURE_ROLLING]
     with pytest.MonkeyPatch.context() as patch, quick(spark):
-        patch.setattr("paceline.cli.maintenance.jobs", SimpleNamespace(TABLES=(rolling,)))
         patch.setattr("paceline.pipeline.execute.datetime", Clock)
         for name in ("START_TIME", "END_TIME", "PACELINE_WEBHOOK"):
             patch.delenv(name, raising=False)

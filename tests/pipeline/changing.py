@@ -10,6 +10,7 @@ from typing import Any
 from paceline.cli import status
 from paceline.cli.plan import Plan, plan
 from paceline.pipeline.arguments import Options
+from paceline.pipeline.jobs import JOBS, TABLES
 from paceline.store.ledger import Entry
 from tests.oracle import Outcome
 from tests.pipeline.warehouse import NOW, changed, versions
@@ -215,9 +216,9 @@ class Story:
         places = {name: str(world.root / name) for name in ("landing", "warehouse", "conf")}
         options = Options(**places, horizon=world.horizon.isoformat())
         self.digests.append(self._files())
-        self.planned = plan(options, spark=world.spark, now=NOW)
+        self.planned = plan(JOBS, options, spark=world.spark, now=NOW)
         self.digests.append(self._files())
-        self.status = status.found(options, NOW)
+        self.status = status.found(TABLES, options, NOW)
 
     def _files(self) -> dict[str, str]:
         """By path, the digest of each file of the tables."""

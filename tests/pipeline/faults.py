@@ -19,7 +19,8 @@ from unittest.mock import patch
 
 from pyspark.sql import DataFrameWriter, SparkSession
 
-from paceline.pipeline import jobs
+from paceline.pipeline.jobs import FEATURE_ACTIVITY
+from paceline.recipe import Table
 from paceline.store.ledger import Entry
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
@@ -162,19 +163,13 @@ class Chain:
         self,
         hook: Callable[[str, str, str], None] = lambda moment, step, name: None,
         spark: SparkSession | None = None,
+        tables: tuple[Table, ...] = (silver.TABLE,),
     ) -> Entry:
-        """Runs silver alone; returns its row of the ledger."""
+        """Runs silver alone, unless more tables are given; returns its row of the ledger."""
         self.runs += 1
         now = NOW + timedelta(minutes=self.runs)
-        with patch.dict(jobs.JOBS, {jobs.FEATURE_ACTIVITY: (silver.TABLE,)}):
-            return run(
-                spark or self.spark,
-                self.landing,
-                self.warehouse,
-                jobs=(jobs.FEATURE_ACTIVITY,),
-                now=now,
-                hook=hook,
-            )[silver.NAME]
+        places = spark or self.spark, self.landing, self.warehouse
+        return run(*places, jobs={FEATURE_ACTIVITY: tables}, now=now, hook=hook)[silver.NAME]
 
     def create(self) -> None:
         """Makes the tables by a run that dies before its first step."""
@@ -183,7 +178,7 @@ class Chain:
             raise Death
 
         with suppress(Death):
-            self.run(die)
+            self.run(die, tables=(bronze.TABLE, silver.TABLE))
 
     def deliver(self) -> int:
         """Puts the next round into bronze; returns its number."""

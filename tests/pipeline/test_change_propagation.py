@@ -20,6 +20,7 @@ from paceline.explain.explanation import features_of
 from paceline.explain.past import Activity, Past
 from paceline.explain.reading import SHOWN, activity, amounts
 from paceline.pipeline.arguments import Options
+from paceline.pipeline.jobs import TABLES
 from tests.oracle import KEYS
 from tests.pipeline.changing import ATHLETES, HORIZON, NEXT_DAY, Story
 from tests.pipeline.warehouse import content, versions
@@ -57,7 +58,7 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_only_what_differs_is_written(story: Story) -> None:
     assert told(story.entries[1]) == story.effects(1)
-    assert all(entry.scope is None for entry in story.entries[1].values())
+    assert all(entry.full_compare_reason is None for entry in story.entries[1].values())
 
 
 def test_rows_that_were_compared_are_those_that_a_change_can_reach(story: Story) -> None:
@@ -83,7 +84,7 @@ def test_by_hand(story: Story) -> None:
     # their threshold), 13's, and 19's.
     assert entry.rows_updated == 1 + 1 + 2 + 1 + 1 + 1
     # Not: 1, 14 (the broken version waits) and 21 (features have no name); 22 has nothing.
-    assert entry.touched_athletes == len(ATHLETES) - 4
+    assert entry.touched_entities == len(ATHLETES) - 4
 
 
 def test_the_days_and_athletes_of_a_new_day(story: Story) -> None:
@@ -91,7 +92,7 @@ def test_the_days_and_athletes_of_a_new_day(story: Story) -> None:
     entry = story.entries[2][ROLLING]
     # 18 has waited for this day, and is awake already.
     assert told(story.entries[2])[ROLLING] == (len(awake), 0, 0)
-    assert (entry.touched_athletes, entry.touched_days) == (len(awake), 1)
+    assert (entry.touched_entities, entry.touched_days) == (len(awake), 1)
     assert entry.rows_compared == len(awake)
     others = {name: counts for name, counts in told(story.entries[2]).items() if name != ROLLING}
     assert set(others.values()) == {(0, 0, 0)}
@@ -104,8 +105,8 @@ def test_one_commit_for_each_published_table(story: Story) -> None:
 
 
 def test_ignored_lines_are_counted(story: Story) -> None:
-    fates = story.entries[1]["bronze.strava_activities"].fates
-    assert fates["ignored"] == 1
+    dispositions = story.entries[1]["bronze.strava_activities"].dispositions
+    assert dispositions["ignored"] == 1
 
 
 def test_a_rebuild_has_the_same_bits(story: Story) -> None:
@@ -119,7 +120,7 @@ def test_a_rebuild_has_the_same_bits(story: Story) -> None:
 def test_verify_finds_nothing(story: Story) -> None:
     options = Options(warehouse=str(story.world.warehouse), conf=str(story.world.root / "conf"))
     for athletes in (None, 5):
-        findings = verify_tables(options, athletes, None, is_quiet=True)
+        findings = verify_tables(TABLES, options, athletes, None, is_quiet=True)
         assert [finding.verdict for finding in findings] == ["PASS"] * 5
 
 

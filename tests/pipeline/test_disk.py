@@ -14,7 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from paceline.errors import PacelineError
-from paceline.pipeline.jobs import FEATURE_ACTIVITY, JOBS
+from paceline.pipeline.jobs import FEATURE_ACTIVITY
 from paceline.store import ledger
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
@@ -52,9 +52,8 @@ def fill(disk: Path) -> None:
 
 
 def test_nothing_is_lost_and_the_next_run_heals(
-    quick_spark: SparkSession, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick_spark: SparkSession, disk: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(JOBS, FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
     landing, warehouse = tmp_path / "landing", disk / "warehouse"
     runs = 0
 
@@ -71,7 +70,8 @@ def test_nothing_is_lost_and_the_next_run_heals(
             if (moment, step, name) == ("before", at, silver.NAME):
                 trouble()
 
-        jobs, now = (FEATURE_ACTIVITY,), NOW + timedelta(hours=runs)
+        jobs = {FEATURE_ACTIVITY: (bronze.TABLE, silver.TABLE)}
+        now = NOW + timedelta(hours=runs)
         return run(quick_spark, landing, warehouse, jobs=jobs, now=now, hook=hook)
 
     def athletes() -> list[int]:

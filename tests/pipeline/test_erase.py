@@ -22,8 +22,8 @@ from paceline.cli.erase import erase_athlete
 from paceline.cli.verify import verify_tables
 from paceline.operations import erase
 from paceline.operations.find_athlete import Place
-from paceline.pipeline import jobs
 from paceline.pipeline.arguments import Options
+from paceline.pipeline.jobs import FEATURE_ACTIVITY
 from paceline.store.ledger import Entry
 from paceline.store.warehouse import Warehouse
 from paceline.tables.bronze import strava_activities as bronze_activities
@@ -114,7 +114,7 @@ class Story:
 
     def run(self, name: str) -> None:
         before, told = versions(self.world.warehouse), self.told.setdefault(name, [])
-        self.entries[name] = self.world.run(tell=told.append)
+        self.entries[name] = self.world.run(tell=told.append, jobs={FEATURE_ACTIVITY: TABLES})
         self.versions[name] = versions(self.world.warehouse)
         self.commits[name] = changed(before, self.versions[name])
 
@@ -123,13 +123,13 @@ class Story:
         options = Options(warehouse=str(self.world.warehouse), conf=str(self.world.root / "conf"))
         out = self.world.root / "certificate.json"
         with heard(told.append):
-            self.certificates[name] = erase_athlete(options, athlete, out)
+            self.certificates[name] = erase_athlete(TABLES, options, athlete, out)
         assert json.loads(out.read_text(encoding="utf-8")) == self.certificates[name]
         self.versions[name] = versions(self.world.warehouse)
 
     def verify(self) -> None:
         options = Options(warehouse=str(self.world.warehouse), conf=str(self.world.root / "conf"))
-        verify_tables(options, None, None, is_quiet=True)
+        verify_tables(TABLES, options, None, None, is_quiet=True)
 
     def look(self, name: str) -> None:
         self.marked[name] = set(marked(self.world.warehouse))
@@ -190,9 +190,6 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     world = World(quick_spark, tmp_path_factory.mktemp("erase") / "world", HORIZON)
     told = Story(world)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, TABLES)
-        patch.setitem(jobs.JOBS, jobs.FEATURE_ROLLING, ())
-        patch.setattr("paceline.cli.verify.MADE", TABLES[1:])
         told.deliver(FIRST)
         told.run("first")
         told.look("first")
@@ -305,7 +302,7 @@ def test_an_interrupted_erasure_is_finished_by_erasing_again(story: Story) -> No
     assert finished["residual_rows"] == 0
     assert [file["records"] for file in finished["deliveries"]] == [2]
     # Nobody knows any more that only erasures have written to these tables.
-    scopes = {name: entry.scope for name, entry in story.entries["later"].items()}
+    scopes = {name: entry.full_compare_reason for name, entry in story.entries["later"].items()}
     assert scopes[SILVER] == "the table has been written since the last sealed run"
 
 

@@ -6,19 +6,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from paceline.cli import status
+from paceline.cli.opening import opened
+from paceline.cli.plan import plan
 from paceline.cli.verify import verify_tables
-from paceline.pipeline import jobs
+from paceline.errors import PacelineError
+from paceline.pipeline.jobs import JOBS, TABLES
 from paceline.store.ledger import Entry
 from tests.fixtures import records, warehouse
-from tests.pipeline.warehouse import content
-from tests.pipeline.worlds import FEATURES, ROLLING, SILVER, World
+from tests.pipeline.new_columns import JOBS_AFTER, RECIPES, promise
+from tests.pipeline.warehouse import NOW
+from tests.pipeline.worlds import FEATURES, ROLLING, SILVER, World, told
 
 pytestmark = pytest.mark.slow
 
@@ -44,39 +49,71 @@ class Story:
 
 
 def rows(world: World) -> dict[str, list[tuple[object, ...]]]:
-    names = [table.name for table in jobs.TABLES]
-    return {name: content(world.spark, world.warehouse, name) for name in names}
+    """By table its rows, in the columns of the release that made them."""
+    found = {}
+    for table in TABLES:
+        path = str(world.warehouse.joinpath(*table.name.split(".")))
+        frame = world.spark.read.format("delta").load(path).drop("extra_class", "extra_rain_mm")
+        found[table.name] = sorted((tuple(row) for row in frame.collect()), key=repr)
+    return found
 
 
 @pytest.fixture(scope="module")
 def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Story:
     world = warehouse.world(quick_spark, tmp_path_factory.mktemp("fixture") / "world")
     before = rows(world)
+    places = warehouse.options(world)
+    for read in (lambda: status.found(TABLES, places, NOW), lambda: opened(world.warehouse, "")):
+        with pytest.raises(PacelineError, match="was written by an older release: run the jobs"):
+            read()
+    planned = plan(JOBS, replace(places, landing=str(world.root / "landing")), now=NOW)
+    assert {row["rows_updated"] for row in planned.tables} == {0}
+    # This release has two more columns.
+    promise(world.root / "conf")
+    world.jobs = JOBS_AFTER
     caught_up = world.run()
     after = rows(world)
     world.deliver("strava_api/news.jsonl", *NEWS)
     return Story(world, caught_up, [before, after], world.run())
 
 
-def test_a_catch_up_compares_nothing_whole_and_changes_no_row(story: Story) -> None:
-    assert {name: entry.scope for name, entry in story.caught_up.items() if entry.scope} == {}
+def test_an_upgrade_compares_once_and_fills_new_columns_only(story: Story) -> None:
+    # This release hashes the code of recipes: all deliveries are read again, all rows compared.
+    assert {entry.full_compare_reason for entry in story.caught_up.values()} == {
+        "rules, settings or recipes have changed"
+    }
+    counts = told(story.caught_up)
+    of_features = len(story.rows[0][FEATURES])
+    assert counts == {name: (0, of_features * (name == FEATURES), 0) for name in counts}
     before, after = story.rows
     assert before == after
     assert all(before.values())
 
 
 def test_news_are_followed_from_where_the_release_has_stopped(story: Story) -> None:
-    assert {name: entry.scope for name, entry in story.followed.items() if entry.scope} == {}
+    assert {entry.full_compare_reason for entry in story.followed.values()} == {None}
     assert {name: story.followed[name].rows_inserted for name in (SILVER, FEATURES)} == {
         SILVER: 2,
         FEATURES: 2,
     }
-    assert story.followed[ROLLING].touched_athletes == len(NEWS)
+    assert story.followed[ROLLING].touched_entities == len(NEWS)
     story.world.check()
 
 
+def test_new_columns_are_filled_in_place(story: Story) -> None:
+    path = str(story.world.warehouse.joinpath(*FEATURES.split(".")))
+    found = story.world.spark.read.format("delta").load(path)
+    at = found.columns.index("distance_km")
+    assert found.columns[at - 2 : at] == ["extra_class", "extra_rain_mm"]
+    wrong = (
+        "extra_class IS DISTINCT FROM floor(coalesce(distance_km, 0) / 10)"
+        " OR extra_rain_mm IS DISTINCT FROM IF(athlete_id % 2 = 1, 2.5, NULL)"
+    )
+    assert found.where(wrong).count() == 0
+
+
 def test_all_rows_equal_their_rebuild(story: Story) -> None:
-    findings = verify_tables(warehouse.options(story.world), None, None, is_quiet=True)
+    findings = verify_tables(RECIPES, warehouse.options(story.world), None, None, is_quiet=True)
     assert {finding.verdict for finding in findings} == {"PASS"}
 
 

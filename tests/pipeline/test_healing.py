@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from paceline.cli.verify import verify_tables
 from paceline.errors import PacelineError
 from paceline.pipeline.arguments import Options
+from paceline.pipeline.jobs import TABLES
 from paceline.store.ledger import Entry
 from tests.oracle import Outcome
 from tests.pipeline.worlds import (
@@ -97,7 +98,7 @@ class Story:
         lines = self.findings.setdefault(name, [])
         try:
             with redirect_stdout(StringIO()) as said:
-                verify_tables(options, None, None, is_personal=True)
+                verify_tables(TABLES, options, None, None, is_personal=True)
         except PacelineError as error:
             lines += [*said.getvalue().splitlines(), str(error)]
         else:
@@ -165,7 +166,7 @@ def lines_of(story: Story, verified: str, table: str) -> list[str]:
 @pytest.mark.parametrize("name", ["first", "rules", "tampered"])
 def test_comparing_everything_writes_only_what_differs(story: Story, name: str) -> None:
     chapter = story.chapters[name]
-    assert chapter.entries[SILVER].scope is not None
+    assert chapter.entries[SILVER].full_compare_reason is not None
     if name != "tampered":
         assert told(chapter.entries) == chapter.effects
 
@@ -176,21 +177,22 @@ def test_a_changed_rule_takes_rows_out_and_lets_others_in(story: Story) -> None:
         {109},
         {110},
     )
-    assert then.entries[SILVER].scope == "rules, settings or recipes have changed"
+    assert then.entries[SILVER].full_compare_reason == "rules, settings or recipes have changed"
     assert told(then.entries)[FEATURES] == (1, 0, 1)
 
 
 def test_a_lost_change_feed_is_said_and_healed(story: Story) -> None:
     chapter = story.chapters["feed"]
     reason = f"the change feed of {SILVER} no longer reaches back to the last run"
-    assert chapter.entries[FEATURES].scope == reason
+    assert chapter.entries[FEATURES].full_compare_reason == reason
     assert any(FEATURES in line and reason in line for line in chapter.said)
     assert told(chapter.entries)[FEATURES] == (0, 1, 0)
 
 
 def test_each_interference_is_noticed_and_undone(story: Story) -> None:
     entries = story.chapters["tampered"].entries
-    assert {name: entries[name].scope for name in (SILVER, PARTS, SETTINGS, FEATURES, ROLLING)} == {
+    names = (SILVER, PARTS, SETTINGS, FEATURES, ROLLING)
+    assert {name: entries[name].full_compare_reason for name in names} == {
         SILVER: "the table has been written since the last sealed run",
         PARTS: "the table has been recreated",
         SETTINGS: "the table has been written since the last sealed run",

@@ -31,7 +31,7 @@ from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
 from tests.pipeline.warehouse import NOW, changed, content, run, versions
 
-JOB = (jobs.FEATURE_ACTIVITY,)
+JOB = {jobs.FEATURE_ACTIVITY: (bronze.TABLE, silver.TABLE)}
 STAGING = "ops.staging_silver_athlete_settings"
 
 
@@ -187,7 +187,6 @@ def story(
     quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
     patch = pytest.MonkeyPatch()
-    patch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
     tale = Story(quick_spark, tmp_path_factory.mktemp("machine"))
     # Told to OpenLineage, and not as this machine may have configured it.
     patch.delenv("OPENLINEAGE_DISABLED")
@@ -268,11 +267,11 @@ def test_a_rejected_batch_is_published_once_the_policy_lets_it(story):
     assert story["first"].entries[bronze.NAME].status == ledger.UNCHANGED
 
 
-def test_every_record_has_exactly_one_fate(story):
+def test_every_record_has_exactly_one_disposition(story):
     # Five lines: one blank, one good, its copy, one broken, one unreadable.
     entry = story["first"].entries[silver.NAME]
     assert entry.rows_read == 4
-    assert {fate: count for fate, count in entry.fates.items() if count} == {
+    assert {disposition: count for disposition, count in entry.dispositions.items() if count} == {
         "current": 1,
         "duplicate": 1,
         "quarantined": 1,
@@ -317,9 +316,8 @@ def test_the_run_after_a_lost_seal_finds_nothing_left_to_differ(story):
     assert silver.NAME not in chapter.commits
     assert STAGING not in chapter.commits
     assert chapter.entries[silver.NAME].status == ledger.UNCHANGED
-    assert (
-        chapter.entries[silver.NAME].scope == "the table has been written since the last sealed run"
-    )
+    reason = "the table has been written since the last sealed run"
+    assert chapter.entries[silver.NAME].full_compare_reason == reason
 
 
 def test_crashed_runs_are_abandoned(story):
@@ -372,7 +370,7 @@ def test_a_conflict_that_delta_reports_starts_the_table_over(story):
     chapter = story["conflict"]
     entry = chapter.entries[silver.NAME]
     assert (entry.status, entry.rows_inserted) == (ledger.PUBLISHED, 1)
-    assert entry.scope == "another run has published in between"
+    assert entry.full_compare_reason == "another run has published in between"
     assert f"{silver.NAME}: another run is publishing, starting over" in chapter.lines
     assert [step for step in chapter.steps if step[1:] == ("claim", silver.NAME)] == [
         (moment, "claim", silver.NAME) for _ in range(2) for moment in ("before", "after")
@@ -381,7 +379,7 @@ def test_a_conflict_that_delta_reports_starts_the_table_over(story):
 
 def test_a_dropped_table_is_rebuilt_with_the_same_rows(story):
     chapter = story["dropped"]
-    assert chapter.entries[silver.NAME].scope == "the table has been recreated"
+    assert chapter.entries[silver.NAME].full_compare_reason == "the table has been recreated"
     assert chapter.silver == story["healed"].silver
 
 

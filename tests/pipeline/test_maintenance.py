@@ -23,7 +23,8 @@ from paceline.contract import load_all
 from paceline.operations import maintenance
 from paceline.operations.maintenance import Upkeep
 from paceline.pipeline.arguments import Options
-from paceline.pipeline.jobs import FEATURE_ACTIVITY, JOBS
+from paceline.pipeline.jobs import FEATURE_ACTIVITY
+from paceline.pipeline.jobs import TABLES as RECIPES
 from paceline.recipe import Table
 from paceline.store.annotations import describe
 from paceline.store.ledger import Entry
@@ -108,9 +109,8 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
         path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
     def chapter(name: str, at: datetime, warehouse: Path, *tables: Table) -> None:
-        patch.setitem(JOBS, FEATURE_ACTIVITY, tables)
         before = versions(warehouse)
-        conf, jobs = str(root / "conf"), (FEATURE_ACTIVITY,)
+        conf, jobs = str(root / "conf"), {FEATURE_ACTIVITY: tables}
         landing = root / "landing"
         told.entries[name] = run(quick_spark, landing, warehouse, jobs=jobs, now=at, conf=conf)
         told.commits[name] = changed(before, versions(warehouse))
@@ -119,7 +119,7 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
         before = versions(told.warehouse)
         options = Options(warehouse=str(told.warehouse), conf=str(root / "conf"))
         with heard(told.told.append):
-            done = maintain_tables(options)
+            done = maintain_tables(RECIPES, options)
         told.commits[name] = changed(before, versions(told.warehouse))
         return done
 
@@ -189,7 +189,7 @@ def test_changes_that_nobody_has_read_yet_are_kept(story: Story) -> None:
     assert RETENTION not in story.properties[silver.NAME]
     assert story.upkeep[bronze.NAME].files_removed == 0
     followed = story.entries["catch-up"][silver.NAME]
-    assert followed.scope is None
+    assert followed.full_compare_reason is None
     assert (followed.rows_inserted, followed.rows_updated) == (1, 1)
 
 
@@ -205,7 +205,7 @@ def test_the_next_catch_up_sees_no_change_in_what_was_maintained(story: Story) -
 
 
 def test_an_increment_after_maintenance_ends_where_a_rebuild_does(story: Story) -> None:
-    assert story.entries["increment"][silver.NAME].scope is None
+    assert story.entries["increment"][silver.NAME].full_compare_reason is None
     assert story.entries["increment"][silver.NAME].rows_updated == 1
     assert story.content["increment"][silver.NAME] == story.content["rebuild"][silver.NAME]
 

@@ -34,7 +34,7 @@ from tests.spark.given import CONTRACTS
 
 pytestmark = pytest.mark.slow
 
-JOB = (jobs.FEATURE_ACTIVITY,)
+JOB = {jobs.FEATURE_ACTIVITY: (bronze.TABLE, silver.TABLE)}
 
 
 def settings(athlete: int, **values: float) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class House:
     def plan(self, *records: dict[str, Any], policy: str) -> Plan:
         self.deliver(*records)
         places = {name: str(self.root / name) for name in ("landing", "warehouse")}
-        return plan(Options(**places, policy=policy), spark=self.spark, now=NOW)
+        return plan(JOB, Options(**places, policy=policy), spark=self.spark, now=NOW)
 
     def run(self, *records: dict[str, Any], **options: Any) -> Chapter:
         self.deliver(*records)
@@ -128,7 +128,6 @@ def told(
     quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Chapter]]:
     patch = pytest.MonkeyPatch()
-    patch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
     whole, parts = (
         House(quick_spark, tmp_path_factory.mktemp(name)) for name in ("whole", "parts")
     )
@@ -261,9 +260,8 @@ def test_what_was_accepted_blocks_no_later_run_and_threads_do_not_disturb_each_o
 
 
 def test_under_strict_only_a_person_lets_a_broken_record_pass_and_only_that_one(
-    quick_spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick_spark: SparkSession, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, (bronze.TABLE, silver.TABLE))
     house, open_record = House(quick_spark, tmp_path), {(2, REFUSED)}
     assert house.run(GOOD, BROKEN).refused == open_record
 
@@ -276,7 +274,7 @@ def test_under_strict_only_a_person_lets_a_broken_record_pass_and_only_that_one(
 
     beside = house.run(OLDER, policy="STRICT")
     assert beside.error is None
-    assert beside.entries[silver.NAME].scope is None
+    assert beside.entries[silver.NAME].full_compare_reason is None
     assert beside.entries[silver.NAME].rows_quarantined == 1
     assert (beside.rows, beside.refused) == ({1: 190, 2: 175, 5: 170}, open_record)
 

@@ -66,7 +66,7 @@ def test_every_record_is_received_and_judged(published):
     assert len(tables["bronze.strava_activities"]) == 1132 + 5 + 1845
     silver = entries["silver.strava_activities"]
     assert silver.rows_read == 1132 + 5 + 1845
-    assert silver.fates["current"] == 1132 + 5 + 1844
+    assert silver.dispositions["current"] == 1132 + 5 + 1844
     assert silver.status == ledger.PUBLISHED
 
 

@@ -9,6 +9,8 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -66,7 +68,7 @@ def test_what_is_shown_has_to_come_in_its_order(shown, lost):
 
 
 @pytest.mark.slow
-def test_every_command_prints_what_the_tutorial_shows(quick_spark, tmp_path, monkeypatch, capsys):
+def test_every_command_prints_what_the_tutorial_shows(quick_spark, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("START_TIME", "END_TIME", "PACELINE_WEBHOOK"):
         monkeypatch.delenv(name, raising=False)
@@ -78,8 +80,10 @@ def test_every_command_prints_what_the_tutorial_shows(quick_spark, tmp_path, mon
         for command, shown in commands(content):
             program, *arguments = shlex.split(command)
             assert program == "paceline", command
-            code = exit_code(paceline, arguments)
-            output = "".join(capsys.readouterr())
+            # In the order in which a terminal shows both.
+            with StringIO() as screen, redirect_stdout(screen), redirect_stderr(screen):
+                code = exit_code(paceline, arguments)
+                output = screen.getvalue()
             assert code == 0, f"{command}\n{output}"
             lost = missing(shown, output)
             assert lost is None, f"$ {command}\nno longer prints {lost!r}, but\n{output}"

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from paceline.pipeline.arguments import Options
 from paceline.pipeline.execute import execute
-from paceline.pipeline.jobs import JOBS
+from paceline.pipeline.jobs import JOBS, Jobs
 from paceline.store.ledger import Entry
 
 # Tiny frames are planned and compiled at length, and computed in no time.
@@ -25,7 +25,6 @@ _QUICK = {
 }
 
 NOW = datetime(2026, 7, 1, 6, tzinfo=UTC)
-BOTH = tuple(JOBS)
 
 
 def run(
@@ -33,7 +32,7 @@ def run(
     landing: Path,
     warehouse: Path,
     *,
-    jobs: tuple[str, ...] = BOTH,
+    jobs: Jobs = JOBS,
     now: datetime = NOW,
     hook: Callable[[str, str, str], None] = lambda moment, step, name: None,
     tell: Callable[[str], None] = lambda line: None,

@@ -84,11 +84,18 @@ def rows_of(table, inputs, context, scope=EVERYTHING, own=None):
 
 
 def touched_keys(table, changes, inputs, context, own=None):
-    """The keys that a recipe finds touched, as a set of tuples in the order of its columns."""
+    """The keys that a recipe finds touched, as a set of tuples in the order of its columns.
+
+    Inputs that are not named have not changed.
+    """
+    spark = next(iter(inputs.values())).sparkSession
     if own is None:
-        spark = next(iter(inputs.values())).sparkSession
         own = frame(spark, table.name, [])
-    return {tuple(key) for key in table.touched(changes, inputs, own, context).keys.collect()}
+    unchanged = {name: change_feed(spark, name, insert=[]) for name in table.inputs}
+    return {
+        tuple(key)
+        for key in table.touched(unchanged | changes, inputs, own, context).keys.collect()
+    }
 
 
 def change_feed(spark, table, **images):

@@ -103,5 +103,5 @@ def test_a_judgement_takes_three_queries(spark):
     before = last_query(spark)
     found = audit(rows, CONTRACT, AuditContext("QUARANTINE", NOW, day="valid_from"))
     assert last_query(spark) - before == 3
-    assert found.touched_athletes == 4
+    assert found.touched_entities == 4
     assert found.counts[INSERT] == 4

@@ -10,9 +10,9 @@ from chispa import assert_df_equality
 from paceline.recipe import (
     CURRENT,
     DELETION,
+    DISPOSITION,
+    DISPOSITIONS,
     DUPLICATE,
-    FATE,
-    FATES,
     IGNORED,
     QUARANTINED,
     REASONS,
@@ -199,18 +199,18 @@ T = 1_717_221_600_000_000
 OK, BAD = {}, {"distance": -1}
 
 
-def version(activity_id, at, fate, fields=OK, **cells):
+def version(activity_id, at, disposition, fields=OK, **cells):
     """A version of an activity changed `at` microseconds after T, and what becomes of it."""
     named = activity(activity_id, name=f"{activity_id} at {at}", **fields)
     record = bronze_api(named, change_time_us=T + at, **cells)
     if record["source"] == "debezium":
         record["payload"] = json.dumps({"op": record["op"], "after": named})
-    return record, fate
+    return record, disposition
 
 
 DELETED = {"op": "d", "source": "debezium"}
 CHANGED = {"op": "u", "source": "debezium"}
-# Versions of an activity in the order of their arrival, each with its fate.
+# Versions of an activity in the order of their arrival, each with its disposition.
 VERSIONS = {
     "the newest wins, in any order of arrival": [
         version(401, 2, SUPERSEDED),
@@ -356,7 +356,7 @@ def bronze(spark):
 
 @pytest.fixture(scope="module")
 def judged(bronze):
-    """Every record with its fate."""
+    """Every record with its disposition."""
     rows = rows_of(strava_activities.TABLE, {BRONZE: bronze}, context(athlete_timezone=ZONES))
     return collected(rows)
 
@@ -364,7 +364,7 @@ def judged(bronze):
 @pytest.fixture(scope="module")
 def published(judged):
     """The current rows by activity."""
-    return {r["activity_id"]: r for r in judged if r[FATE] == CURRENT}
+    return {r["activity_id"]: r for r in judged if r[DISPOSITION] == CURRENT}
 
 
 @pytest.mark.parametrize("activity_id", LOCAL_DAYS)
@@ -397,15 +397,15 @@ def test_fields(published, activity_id):
 @pytest.mark.parametrize("activity_id", BROKEN)
 def test_a_broken_rule_is_named(judged, activity_id):
     (found,) = [r for r in judged if r["activity_id"] == activity_id]
-    assert (found[FATE], found[REASONS]) == (QUARANTINED, BROKEN[activity_id][1])
+    assert (found[DISPOSITION], found[REASONS]) == (QUARANTINED, BROKEN[activity_id][1])
 
 
 @pytest.mark.parametrize("case", VERSIONS)
 def test_which_version_wins(judged, case):
     arrivals = VERSIONS[case]
     ids = {record["activity_id"] for record, _ in arrivals}
-    found = [(r["_record"]["payload"], r[FATE]) for r in judged if r["activity_id"] in ids]
-    expected = [(record["payload"], fate) for record, fate in arrivals]
+    found = [(r["_record"]["payload"], r[DISPOSITION]) for r in judged if r["activity_id"] in ids]
+    expected = [(record["payload"], disposition) for record, disposition in arrivals]
     assert sorted(found) == sorted(expected)
 
 
@@ -414,13 +414,13 @@ def test_the_winner_decides_the_athlete(published):
 
 
 def test_a_copy_is_the_later_path(judged):
-    fates = {
-        (r["_record"]["source_path"], r["_record"]["line_number"]): r[FATE]
+    dispositions = {
+        (r["_record"]["source_path"], r["_record"]["line_number"]): r[DISPOSITION]
         for r in judged
         if r["activity_id"] == 414
     }
     line = CONTRACTS[BRONZE].example()["line_number"]
-    assert fates == {
+    assert dispositions == {
         ("a.jsonl", line): DUPLICATE,
         ("b.jsonl", 0): DUPLICATE,
         ("b.jsonl", line): CURRENT,
@@ -429,7 +429,7 @@ def test_a_copy_is_the_later_path(judged):
 
 def test_unreadable_records(judged):
     found = {
-        r["_record"]["line_number"]: (r[FATE], r[REASONS])
+        r["_record"]["line_number"]: (r[DISPOSITION], r[REASONS])
         for r in judged
         if r["activity_id"] is None
     }
@@ -457,10 +457,10 @@ def test_absent_calories_are_not_empty(published):
     assert (published[603]["name"], published[603]["calories"]) == ("summary", None)
 
 
-def test_each_record_has_exactly_one_fate(judged):
+def test_each_record_has_exactly_one_disposition(judged):
     assert len(judged) == len(given_records())
-    assert {r[FATE] for r in judged} == set(FATES) - {IGNORED}
-    current = [r["activity_id"] for r in judged if r[FATE] == CURRENT]
+    assert {r[DISPOSITION] for r in judged} == set(DISPOSITIONS) - {IGNORED}
+    current = [r["activity_id"] for r in judged if r[DISPOSITION] == CURRENT]
     assert len(current) == len(set(current))
 
 
@@ -542,7 +542,9 @@ def test_always_publishes_what_is_complete(spark):
         {BRONZE: frame(spark, BRONZE, records)},
         context(policies={SILVER: "ALWAYS"}),
     )
-    found = sorted((r["activity_id"] or 0, r[FATE], r["distance_m"]) for r in collected(rows))
+    found = sorted(
+        (r["activity_id"] or 0, r[DISPOSITION], r["distance_m"]) for r in collected(rows)
+    )
     nameless = [r for r in found if r[0] == 0]
     assert found[len(nameless) :] == [
         (202, CURRENT, 10000.0),
@@ -550,14 +552,14 @@ def test_always_publishes_what_is_complete(spark):
         (405, CURRENT, -1.0),
         (405, SUPERSEDED, 10000.0),
     ]
-    assert {fate for _, fate, _ in nameless} == {UNREADABLE, QUARANTINED}
+    assert {disposition for _, disposition, _ in nameless} == {UNREADABLE, QUARANTINED}
 
 
 def test_a_scope_judges_all_versions_of_its_activities_and_no_others(spark, bronze):
     keys = spark.createDataFrame([(405,), (601,)], "activity_id bigint")
     rows = rows_of(strava_activities.TABLE, {BRONZE: bronze}, context(), scope=Scope(keys))
-    fates = sorted((r["activity_id"], r[FATE]) for r in rows.collect())
-    assert fates == [
+    dispositions = sorted((r["activity_id"], r[DISPOSITION]) for r in rows.collect())
+    assert dispositions == [
         (405, CURRENT),
         (405, QUARANTINED),
         (405, SUPERSEDED),

@@ -5,7 +5,15 @@ import json
 
 import pytest
 
-from paceline.recipe import CURRENT, DELETION, DUPLICATE, FATE, QUARANTINED, SUPERSEDED, UNREADABLE
+from paceline.recipe import (
+    CURRENT,
+    DELETION,
+    DISPOSITION,
+    DUPLICATE,
+    QUARANTINED,
+    SUPERSEDED,
+    UNREADABLE,
+)
 from paceline.sources import debezium
 from paceline.tables.silver import strava_activities, strava_sub_activity
 from tests.spark.given import activity, bronze_api, context, frame, row, rows_of, without
@@ -61,11 +69,11 @@ def received(*lines):
     ]
 
 
-def fates(spark, rows):
-    """By line: the fate, and the name of the activity."""
+def dispositions(spark, rows):
+    """By line: the disposition, and the name of the activity."""
     judged = rows_of(strava_activities.TABLE, {BRONZE: frame(spark, BRONZE, rows)}, context())
-    found = judged.select("_record.line_number", FATE, "name").collect()
-    return {line: (fate, name) for line, fate, name in found}
+    found = judged.select("_record.line_number", DISPOSITION, "name").collect()
+    return {line: (disposition, name) for line, disposition, name in found}
 
 
 def named(activity_id, name, **fields):
@@ -159,20 +167,25 @@ HISTORIES = {
 @pytest.mark.parametrize("history", HISTORIES)
 def test_which_change_wins(spark, history):
     lines, expected = HISTORIES[history]
-    assert {line: fate for line, (fate, _) in fates(spark, received(*lines)).items()} == expected
+    assert {
+        line: disposition
+        for line, (disposition, _) in dispositions(spark, received(*lines)).items()
+    } == expected
 
 
 def test_change_data_is_better_than_an_answer_of_the_api_and_a_delete_closes_both(spark):
     answer = bronze_api(named(1, "answer"), line_number=100, change_time_us=9_000_000)
     changed = change("u", named(1, "change"), 1_000)
-    assert fates(spark, [answer, *received(changed)]) == {
+    assert dispositions(spark, [answer, *received(changed)]) == {
         1: (CURRENT, "change"),
         100: (SUPERSEDED, "answer"),
     }
     deleted = change("d", {"id": 1}, 9_000)
     assert {
-        line: fate
-        for line, (fate, _) in fates(spark, [answer, *received(changed, deleted)]).items()
+        line: disposition
+        for line, (disposition, _) in dispositions(
+            spark, [answer, *received(changed, deleted)]
+        ).items()
     } == {1: SUPERSEDED, 2: DELETION, 100: SUPERSEDED}
 
 
@@ -183,7 +196,7 @@ def test_a_thin_change_takes_no_splits_and_no_calories_away(spark):
     )
     bronze = frame(spark, BRONZE, [rich, *received(change("u", FLAT, 2_000))])
     activities = rows_of(strava_activities.TABLE, {BRONZE: bronze}, context())
-    published = activities.where(activities[FATE] == CURRENT).select(
+    published = activities.where(activities[DISPOSITION] == CURRENT).select(
         *frame(spark, SILVER, []).columns
     )
     assert [(r.name, r.calories) for r in published.collect()] == [("From the database", 700.0)]

@@ -5,7 +5,15 @@ import json
 import pytest
 from chispa import assert_df_equality
 
-from paceline.recipe import CURRENT, DUPLICATE, FATE, QUARANTINED, REASONS, SUPERSEDED, UNREADABLE
+from paceline.recipe import (
+    CURRENT,
+    DISPOSITION,
+    DUPLICATE,
+    QUARANTINED,
+    REASONS,
+    SUPERSEDED,
+    UNREADABLE,
+)
 from paceline.tables.silver import athlete_settings
 from tests.spark.given import (
     CONTRACTS,
@@ -70,7 +78,7 @@ BROKEN = {
     36: ({"hr_rest_bpm": 60, "hr_max_bpm": 60}, ["hr_rest_below_max"]),
     37: ({"lthr_bpm": 171, "hr_max_bpm": 170}, ["lthr_within_max"]),
 }
-# Versions of the settings of an athlete, with their fates.
+# Versions of the settings of an athlete, with their dispositions.
 VERSIONS = {
     "the newest wins": [
         (received(51, {"hr_max_bpm": 191}, change_time_us=T + 2), CURRENT),
@@ -128,7 +136,7 @@ def test_rows_are_what_was_read(spark, rows):
     measures = ("threshold_pace_s_per_km", "hr_max_bpm", "hr_rest_bpm", "lthr_bpm")
     for cells in expected:
         cells |= {name: None if cells[name] is None else float(cells[name]) for name in measures}
-    published = rows.where(f"{FATE} = '{CURRENT}'").select(*CONTRACTS[NAME].column_names)
+    published = rows.where(f"{DISPOSITION} = '{CURRENT}'").select(*CONTRACTS[NAME].column_names)
     assert_df_equality(
         published.where(f"athlete_id <= {max(READ)}"),
         frame(spark, NAME, expected),
@@ -140,15 +148,18 @@ def test_rows_are_what_was_read(spark, rows):
 @pytest.mark.parametrize("athlete_id", BROKEN)
 def test_a_broken_rule_is_named(judged, athlete_id):
     (found,) = [r for r in judged if r["athlete_id"] == athlete_id]
-    assert (found[FATE], found[REASONS]) == (QUARANTINED, BROKEN[athlete_id][1])
+    assert (found[DISPOSITION], found[REASONS]) == (QUARANTINED, BROKEN[athlete_id][1])
 
 
 @pytest.mark.parametrize("case", VERSIONS)
 def test_which_version_wins(judged, case):
-    expected = [(record["payload"], record["source_path"], fate) for record, fate in VERSIONS[case]]
+    expected = [
+        (record["payload"], record["source_path"], disposition)
+        for record, disposition in VERSIONS[case]
+    ]
     athlete_id = VERSIONS[case][0][0]["athlete_id"]
     found = [
-        (r["_record"]["payload"], r["_record"]["source_path"], r[FATE])
+        (r["_record"]["payload"], r["_record"]["source_path"], r[DISPOSITION])
         for r in judged
         if r["athlete_id"] == athlete_id
     ]
@@ -156,11 +167,15 @@ def test_which_version_wins(judged, case):
 
 
 def test_records_without_a_key_are_not_published(judged):
-    found = {r["_record"]["payload"]: (r[FATE], r[REASONS]) for r in judged if not r["valid_from"]}
-    assert found == {record["payload"]: (fate, reasons) for record, fate, reasons in NAMELESS}
+    found = {
+        r["_record"]["payload"]: (r[DISPOSITION], r[REASONS]) for r in judged if not r["valid_from"]
+    }
+    assert found == {
+        record["payload"]: (disposition, reasons) for record, disposition, reasons in NAMELESS
+    }
 
 
-def test_each_record_has_one_fate(judged):
+def test_each_record_has_one_disposition(judged):
     assert len(judged) == len(list(records()))
 
 

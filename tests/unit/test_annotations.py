@@ -28,12 +28,18 @@ def test_comments_that_are_as_they_should_be_need_nothing(shoes):
 
 
 def test_comments_that_differ_are_set_in_one_statement(shoes):
-    stored = {"shoe_id": "it was", "bought_at": "When it was bought. NULL when unknown."}
+    bought_at = "When it was bought. NULL when unknown."
+    stored = {"shoe_id": "it was", "bought_at": bought_at, "worn_km": None}
     assert comments(shoes, NAME, None, stored) == [
         f"ALTER TABLE {NAME} ALTER COLUMN shoe_id COMMENT 'The shoe. Never NULL.',"
         " worn_km COMMENT 'The athlete\\'s own count of what the shoe has run. Unit: km.'",
         f"COMMENT ON TABLE {NAME} IS 'Shoes of the athletes.'",
     ]
+
+
+def test_a_column_that_no_run_has_added_yet_gets_its_comment_then(shoes):
+    stored = {column.name: column.comment for column in shoes.columns[:-1]}
+    assert comments(shoes, NAME, shoes.description, stored) == []
 
 
 def test_the_contracts_say_which_tags_are_set(contracts):

@@ -1,5 +1,6 @@
 """Arguments, settings, windows and horizons: what the edge makes of what a user writes."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from paceline import session
 from paceline.errors import LockedError, UsageError
 from paceline.pipeline import arguments
-from paceline.recipe import Window
+from paceline.recipe import Context, Table, Window
 from paceline.settings import conf_directory, load_settings
 from paceline.store import ledger
 
@@ -72,7 +73,14 @@ def test_a_window_without_an_instant_is_refused(end):
     ],
 )
 def test_the_horizon_only_grows_and_stays_behind_the_clock(stored, end, explicit, expected):
-    assert arguments.horizon(stored, end, explicit, NOW) == expected
+    """The days are the asked ones; what a table was sealed with is its own."""
+    daily = Table("gold.days", (), lambda *_: None, lambda *_: None, has_horizon=True)
+    asked = Context({}, dict.fromkeys(["gold.days"]), dict.fromkeys(["gold.days"]))
+    asked = replace(asked, horizon=arguments.horizon(end, explicit, NOW))
+    found = asked.for_table(daily, stored)
+    assert (found.horizon, found.horizon_before) == (expected, stored)
+    other = asked.for_table(replace(daily, has_horizon=False), None)
+    assert (other.horizon, other.horizon_before) == (None, None)
 
 
 def settings_file(tmp_path, **changes):

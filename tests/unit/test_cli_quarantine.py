@@ -321,7 +321,7 @@ def test_redrive_runs_both_jobs_and_tells_what_became_of_the_open_records(ask, f
         f"{ACTIVITIES} 3 released, 2 remain; 1 refused anew",
     ]
     (jobs, options), keywords = ran.call_args
-    assert jobs == ("Feature_Activity", "Feature_Rolling")
+    assert tuple(jobs) == ("Feature_Activity", "Feature_Rolling")
     assert options == Options(landing="L", warehouse="W", policy="ALWAYS", conf="C")
     assert keywords["compare_all"] == {ACTIVITIES, SETTINGS}
     (_, at), _ = quarantine.outcomes.call_args

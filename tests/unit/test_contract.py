@@ -362,7 +362,7 @@ MISTAKES = {
         "{property: polices, value: QUARANTINE}",
         "polices",
         "the property is 'polices', allowed are policy, appendOnly, mayBeEmpty, maxBrokenShare, "
-        "minRows.",
+        "minRows, entity.",
     ),
     "flag that is no flag": (
         "value: QUARANTINE}",

@@ -10,11 +10,12 @@ import pytest
 
 from paceline.cli.main import exit_code, paceline
 from paceline.contract import load_all
+from paceline.errors import UsageError
 from paceline.intake import landing
-from paceline.operations.erase import REASON, Standing, seals
+from paceline.operations.erase import REASON, Standing, refuse_unknown, seals
 from paceline.operations.find_athlete import Found, Place, _belongs
 from paceline.publish.staged import staging_ddl
-from paceline.recipe import RECORD
+from paceline.recipe import RECORD, Table
 from paceline.sources.files import masked
 from paceline.store.erasures import (
     ACTIVITY,
@@ -171,7 +172,9 @@ def sealed(settled=SETTLED, rewrites=None, shared=frozenset()):
     found = Found(GONE, places, {"bronze.a": 2, "silver.a": 1}, (), shared, ())
     warehouse = Tables(AFTER, {"bronze.a": 1, "silver.a": 1} if rewrites is None else rewrites)
     entries = seals(warehouse, found, Standing(BEFORE, settled), KNOWN, COMMON)
-    assert {(e.scope, e.fingerprint, e.status) for e in entries} <= {(REASON, "rules", "PUBLISHED")}
+    assert {(e.full_compare_reason, e.fingerprint, e.status) for e in entries} <= {
+        (REASON, "rules", "PUBLISHED")
+    }
     return {e.table_name: (e.target_version, [p.version for p in e.cursor]) for e in entries}
 
 
@@ -256,3 +259,10 @@ def test_a_small_number_tells_only_after_the_word_athlete(path, kept):
 def erased_with(athlete):
     known = Erased("5a" * 32)
     return Erased(known.salt, frozenset({(ATHLETE, known.hash(ATHLETE, athlete))}))
+
+
+def test_a_table_without_a_recipe_stops_an_erasure():
+    recorded = {"silver.shoes", "inference.estimates"}
+    with pytest.raises(UsageError, match=r"holds inference.estimates, for .* paceline\[ml\]"):
+        refuse_unknown([Table("silver.shoes", (), None, None)], recorded)
+    refuse_unknown([Table(name, (), None, None) for name in recorded], recorded)

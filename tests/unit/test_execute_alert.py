@@ -11,12 +11,14 @@ import pytest
 from paceline.errors import LockedError, PacelineError, UsageError
 from paceline.pipeline import alerts, execute
 from paceline.pipeline.arguments import Options
+from paceline.pipeline.jobs import JOBS
 from paceline.store import ledger
 from paceline.store.ledger import Entry
 from tests.conftest import CONF
 
 REJECTED = Entry("run-1", "Feature_Activity", "silver.strava_activities", ledger.REJECTED, "FAIL")
 FINE = Entry("run-1", "Feature_Activity", "silver.athlete_settings", ledger.PUBLISHED, "PASS")
+JOB = {"Feature_Activity": JOBS["Feature_Activity"]}
 NOW = datetime(2026, 7, 1, 6, tzinfo=UTC)
 
 
@@ -113,7 +115,6 @@ def test_a_run_that_fails_before_its_first_table_alerts(
         return ledger.State({}, ())
 
     monkeypatch.setattr(execute, "_opened", opened)
-    monkeypatch.setattr(execute, "_stored_horizon", lambda *arguments: None)
     monkeypatch.setattr(ledger, "rejected", lambda warehouse, run_id: {})
     places = {"landing": str(landing), "warehouse": str(tmp_path / "w"), "conf": str(conf)}
     options = Options(**places, accept="20260101T000000-1")
@@ -123,10 +124,10 @@ def test_a_run_that_fails_before_its_first_table_alerts(
             other = held.enter_context((tmp_path / "w" / ".paceline.lock").open("w"))
             fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(error, match=said):
-            execute.execute(["Feature_Activity"], options, spark=object())
+            execute.execute(JOB, options, spark=object())
         (text,) = sent
         assert text.startswith("paceline Feature_Activity FAILED\n- ")
         assert said in text
         with pytest.raises(error):
-            execute.execute(["Feature_Activity"], options, spark=object(), is_dry_run=True)
+            execute.execute(JOB, options, spark=object(), is_dry_run=True)
         assert len(sent) == 1

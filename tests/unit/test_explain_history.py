@@ -27,7 +27,7 @@ SHORT = Activity(7, DAY, "run", {"distance_km": 10.0}, {})
 def sealed(number: int, table: str, version: int, /, **fields: Any) -> SealedRun:
     """Of the run with that number; `read` is the cursor too, unless given."""
     read = fields.pop("read", {})
-    known: dict[str, Any] = {"cursor": read, "scope": None, "window_start": None}
+    known: dict[str, Any] = {"cursor": read, "full_compare_reason": None, "window_start": None}
     known |= {"window_end": None, "horizon": None, "status": "PUBLISHED"}
     at = SIX + timedelta(days=number)
     return SealedRun(
@@ -57,7 +57,7 @@ RUNS = ledger(
     sealed(3, SILVER, 2, read={BRONZE: 3}, status="UNCHANGED"),
     sealed(3, FEATURES, 2, read={SILVER: 2, PARTS: 0, SETTINGS: 1}, status="UNCHANGED"),
     sealed(4, BRONZE_SETTINGS, 2),
-    sealed(4, SETTINGS, 2, read={BRONZE_SETTINGS: 2}, scope="rules have changed"),
+    sealed(4, SETTINGS, 2, read={BRONZE_SETTINGS: 2}, full_compare_reason="rules have changed"),
     sealed(4, FEATURES, 3, read={SILVER: 2, PARTS: 0, SETTINGS: 2}),
 )
 OLD = Record("a.jsonl", 1, "r", "run-1", 7)
@@ -120,7 +120,7 @@ def commit(run: SealedRun | None, old: float | None = 10.0, new: float | None = 
     ("fields", "old", "expected"),
     [
         ({}, 10.0, []),
-        ({"scope": "as asked for"}, 10.0, ["all rows were compared (as asked for)"]),
+        ({"full_compare_reason": "as asked for"}, 10.0, ["all rows were compared (as asked for)"]),
         (
             {"window_start": SIX, "window_end": None},
             10.0,

@@ -21,9 +21,10 @@ from paceline.intake import landing
 from paceline.intake.files import discover, refused_files, source_of, unknown_files
 from paceline.intake.landing import record_batches
 from paceline.pipeline import execute, jobs
+from paceline.publish.claim import Outcome
 from paceline.settings import load_settings
 from paceline.sources import debezium, record, strava_api, strava_export
-from paceline.sources.files import Refused, open_file
+from paceline.sources.files import Refused, listing, open_file
 from paceline.sources.gunzip import Gunzip
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import Record, lines, too_deep_at
@@ -42,7 +43,7 @@ def put(root: Path, path: str, content: bytes = GOOD) -> Path:
 
 
 def rows(root: Path, limits: Limits = DEFAULTS) -> list[dict[str, object]]:
-    new = discover(root, ACTIVITIES, [], limits).new
+    new = discover(listing(root), ACTIVITIES, [], limits).new
     batches = record_batches(root, new, "strava_activities", date(2024, 6, 2), {}, limits)
     return [row for _, batch, _ in batches for row in batch.to_pylist()]
 
@@ -394,7 +395,7 @@ def test_an_export_of_a_hostile_athlete_is_no_delivery(tmp_path: Path, folder: s
     put(tmp_path, f"strava_export/{folder}/activities.csv", b"Activity ID\n1\n")
     put(tmp_path, "strava_api/b.jsonl")
     assert ids(tmp_path) == [7]
-    assert len(unknown_files(tmp_path)) == 1
+    assert len(unknown_files(listing(tmp_path))) == 1
 
 
 @pytest.mark.parametrize(
@@ -431,9 +432,9 @@ def test_a_name_survives_as_it_is(tmp_path: Path, name: str):
 )
 def test_a_name_cannot_forge_a_line_of_the_log(tmp_path: Path, name: str, shown: str):
     put(tmp_path, f"strava_api/{name}")
-    assert unknown_files(tmp_path) == [f"strava_api/{shown}"]
+    assert unknown_files(listing(tmp_path)) == [f"strava_api/{shown}"]
     put(tmp_path, f"strava_api/{name}.jsonl")
-    found = discover(tmp_path, ACTIVITIES, [], Limits(max_file_bytes=8)).refused
+    found = discover(listing(tmp_path), ACTIVITIES, [], Limits(max_file_bytes=8)).refused
     assert found == (
         f"strava_api/{shown}.jsonl has 9 bytes, more than the 8 of landing_limits, and is skipped",
     )
@@ -442,12 +443,12 @@ def test_a_name_cannot_forge_a_line_of_the_log(tmp_path: Path, name: str, shown:
 def test_a_file_above_the_limit_is_told_and_not_read(tmp_path: Path):
     put(tmp_path, "strava_api/a.jsonl", GOOD + b"\n")
     put(tmp_path, "strava_api/b.jsonl")
-    found = discover(tmp_path, ACTIVITIES, [], Limits(max_file_bytes=9))
+    found = discover(listing(tmp_path), ACTIVITIES, [], Limits(max_file_bytes=9))
     assert [delivery.path for delivery in found.new] == ["strava_api/b.jsonl"]
     assert found.refused == (
         "strava_api/a.jsonl has 10 bytes, more than the 9 of landing_limits, and is skipped",
     )
-    assert discover(tmp_path, landing.SOURCES["athlete_settings"], []).refused == ()
+    assert discover(listing(tmp_path), landing.SOURCES["athlete_settings"], []).refused == ()
 
 
 def test_links_out_of_the_landing_zone_are_told_and_not_followed(tmp_path: Path):
@@ -462,7 +463,7 @@ def test_links_out_of_the_landing_zone_are_told_and_not_followed(tmp_path: Path)
     put(tmp_path, "landing2/secret.jsonl")
     (api / "sibling.jsonl").symlink_to(tmp_path / "landing2" / "secret.jsonl")
     assert ids(root) == [7]
-    assert refused_files(root) == [
+    assert refused_files(listing(root)) == [
         f"strava_api/{name} links out of the landing zone and is skipped"
         for name in ("file.jsonl", "folder", "relative.jsonl", "sibling.jsonl", "twice.jsonl")
     ]
@@ -478,18 +479,17 @@ def test_a_run_warns_of_all_that_it_leaves_alone(
     settings = SimpleNamespace(
         landing_limits=asdict(Limits(max_file_bytes=17)), for_recipes=lambda: {"export_headers": {}}
     )
-    plan = SimpleNamespace(landing=root, window=None, settings=settings)
+    plan = SimpleNamespace(landing=root, listed=listing(root), window=None, settings=settings)
     job_run = SimpleNamespace(
         run_id="run-1",
         job=jobs.FEATURE_ACTIVITY,
         warehouse=MagicMock(),
         started_at=None,
-        idle=[],
     )
-    monkeypatch.setattr(execute.steps, "publish", lambda table, run, arrivals: MagicMock())
+    done = Outcome(MagicMock(), is_noted=True)
+    monkeypatch.setattr(execute.steps, "publish", lambda table, run, new_records: done)
     monkeypatch.setattr(execute, "_told", lambda entry: "done")
-    monkeypatch.setitem(jobs.JOBS, jobs.FEATURE_ACTIVITY, (strava_activities.TABLE,))
-    execute._run_job(job_run, plan, [jobs.FEATURE_ACTIVITY])
+    execute._run_job(job_run, plan, {jobs.FEATURE_ACTIVITY: (strava_activities.TABLE,)}, {})
     assert [record.getMessage() for record in caplog.records] == [
         "notes.txt is no delivery of a known kind and is ignored",
         "strava_api/out.jsonl links out of the landing zone and is skipped",
@@ -508,15 +508,15 @@ def test_links_inside_the_landing_zone_are_followed(tmp_path: Path):
             "strava_api/again.jsonl",
             "strava_api/b.jsonl",
         ]
-        assert refused_files(place) == []
+        assert refused_files(listing(place)) == []
 
 
 def test_a_link_added_later_renames_no_delivery(tmp_path: Path):
     put(tmp_path, "strava_api/real/b.jsonl")
-    before = discover(tmp_path, ACTIVITIES, []).new
+    before = discover(listing(tmp_path), ACTIVITIES, []).new
     (tmp_path / "strava_api" / "a_link").symlink_to("real")
     (tmp_path / "cdc").symlink_to("strava_api")
-    assert discover(tmp_path, ACTIVITIES, before).new == ()
+    assert discover(listing(tmp_path), ACTIVITIES, before).new == ()
 
 
 def test_links_in_a_circle_and_to_nothing_are_told(tmp_path: Path):
@@ -525,7 +525,7 @@ def test_links_in_a_circle_and_to_nothing_are_told(tmp_path: Path):
     (api / "self.jsonl").symlink_to("self.jsonl")
     (api / "up").symlink_to("..")
     assert ids(tmp_path) == [7]
-    nothing, circle = refused_files(tmp_path)
+    nothing, circle = refused_files(listing(tmp_path))
     assert nothing == "strava_api/nothing.jsonl is a link to nothing and is skipped"
     assert circle.startswith("strava_api/self.jsonl ")
     assert circle.endswith(" and is skipped")
@@ -541,7 +541,7 @@ def test_pipes_and_sockets_are_told_and_not_opened(tmp_path: Path, monkeypatch: 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket.jsonl")
         assert ids(tmp_path) == [7]
-        assert refused_files(tmp_path) == [
+        assert refused_files(listing(tmp_path)) == [
             f"strava_api/{name} is neither a file nor a folder and is skipped"
             for name in ("link.jsonl", "pipe.jsonl", "socket.jsonl")
         ]
@@ -556,7 +556,7 @@ def test_a_device_is_not_opened():
 def test_a_file_that_turns_into_a_pipe_or_a_link_is_not_waited_for(tmp_path: Path):
     file = put(tmp_path, "landing/strava_api/a.jsonl")
     root = tmp_path / "landing"
-    new = discover(root, ACTIVITIES, []).new
+    new = discover(listing(root), ACTIVITIES, []).new
     file.unlink()
     os.mkfifo(file)
     with pytest.raises(UsageError, match=r"a\.jsonl changed during the run, it is neither a file"):
@@ -590,8 +590,8 @@ def test_a_file_and_a_folder_that_may_not_be_read_keep_no_other_from_it(
     monkeypatch.setattr(os, "scandir", closed_folder)
     assert ids(tmp_path) == [7]
     told = "cannot be read (Permission denied) and is skipped"
-    assert discover(tmp_path, ACTIVITIES, []).refused == (f"strava_api/a.jsonl {told}",)
-    assert refused_files(tmp_path) == [f"strava_api/closed {told}"]
+    assert discover(listing(tmp_path), ACTIVITIES, []).refused == (f"strava_api/a.jsonl {told}",)
+    assert refused_files(listing(tmp_path)) == [f"strava_api/closed {told}"]
 
 
 def test_a_time_that_no_table_can_hold_is_brought_into_range(

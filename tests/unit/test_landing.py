@@ -13,6 +13,7 @@ from paceline.intake import landing
 from paceline.intake.files import Delivery, discover, source_of, unknown_files
 from paceline.intake.landing import record_batches
 from paceline.intake.zone import LandingZone
+from paceline.sources.files import listing
 from paceline.store import deliveries
 
 ACTIVITIES = landing.SOURCES["strava_activities"]
@@ -31,13 +32,13 @@ def put(root: Path, path: str, content: str | bytes = '{"id":1}\n') -> Path:
 
 
 def new_paths(root: Path, sources: frozenset[str] = ACTIVITIES) -> list[str]:
-    return [delivery.path for delivery in discover(root, sources, []).new]
+    return [delivery.path for delivery in discover(listing(root), sources, []).new]
 
 
 def batches(
     root: Path, table: str = "strava_activities"
 ) -> list[tuple[Delivery, pa.RecordBatch, int]]:
-    new = discover(root, landing.SOURCES[table], []).new
+    new = discover(listing(root), landing.SOURCES[table], []).new
     return list(record_batches(root, new, table, DAY, {}))
 
 
@@ -101,7 +102,7 @@ def test_only_files_of_the_wanted_sources_are_found_in_order(tmp_path: Path):
         "strava_export/athlete_id=7/activities.csv",
     ]
     assert new_paths(tmp_path, landing.SOURCES["athlete_settings"]) == ["athlete_settings/s.jsonl"]
-    assert unknown_files(tmp_path) == ["cdc/c.json", "notes.txt", "strava_api/bikes.csv"]
+    assert unknown_files(listing(tmp_path)) == ["cdc/c.json", "notes.txt", "strava_api/bikes.csv"]
 
 
 def test_a_name_that_is_not_text_is_reported_and_ignored(tmp_path: Path):
@@ -111,13 +112,13 @@ def test_a_name_that_is_not_text_is_reported_and_ignored(tmp_path: Path):
     except OSError:
         pytest.skip("this file system has UTF-8 names only")
     assert new_paths(tmp_path) == ["strava_api/a.jsonl"]
-    assert unknown_files(tmp_path) == ["strava_api/\ufffd.jsonl"]
+    assert unknown_files(listing(tmp_path)) == ["strava_api/\ufffd.jsonl"]
 
 
 def test_a_delivery_has_the_digest_of_the_stored_bytes(tmp_path: Path):
     stored = gzip.compress(b'{"id":1}\n')
     put(tmp_path, "strava_api/a.jsonl.gz", stored)
-    assert discover(tmp_path, ACTIVITIES, []).new == (
+    assert discover(listing(tmp_path), ACTIVITIES, []).new == (
         Delivery(
             "strava_api/a.jsonl.gz", len(stored), MTIME_US, hashlib.sha256(stored).hexdigest()
         ),
@@ -126,41 +127,40 @@ def test_a_delivery_has_the_digest_of_the_stored_bytes(tmp_path: Path):
 
 def test_a_known_delivery_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     put(tmp_path, "strava_api/a.jsonl")
-    known = discover(tmp_path, ACTIVITIES, []).new
+    known = discover(listing(tmp_path), ACTIVITIES, []).new
     # Same size and time: the change must go unnoticed, or the file was read.
     put(tmp_path, "strava_api/a.jsonl", '{"id":2}\n')
-    found = discover(tmp_path, ACTIVITIES, known)
+    found = discover(listing(tmp_path), ACTIVITIES, known)
     assert (found.new, found.seen_again, found.unchanged) == ((), (), 1)
 
 
 def test_known_content_with_another_time_is_seen_again_not_new(tmp_path: Path):
     file = put(tmp_path, "strava_api/a.jsonl")
-    known = discover(tmp_path, ACTIVITIES, []).new
+    known = discover(listing(tmp_path), ACTIVITIES, []).new
     os.utime(file, ns=(SIX * 1000, SIX * 1000))
-    found = discover(tmp_path, ACTIVITIES, known)
+    found = discover(listing(tmp_path), ACTIVITIES, known)
     assert (found.new, found.unchanged) == ((), 0)
     assert found.seen_again == (Delivery(known[0].path, known[0].size, SIX, known[0].digest),)
-    assert discover(tmp_path, ACTIVITIES, [*known, *found.seen_again]).unchanged == 1
+    assert discover(listing(tmp_path), ACTIVITIES, [*known, *found.seen_again]).unchanged == 1
 
 
 def test_other_content_or_another_path_is_a_new_delivery(tmp_path: Path):
     put(tmp_path, "strava_api/a.jsonl")
-    known = discover(tmp_path, ACTIVITIES, []).new
+    known = discover(listing(tmp_path), ACTIVITIES, []).new
     put(tmp_path, "strava_api/a.jsonl", '{"id":10}\n')
     put(tmp_path, "strava_api/b.jsonl")
-    found = discover(tmp_path, ACTIVITIES, known)
+    found = discover(listing(tmp_path), ACTIVITIES, known)
     assert [delivery.path for delivery in found.new] == ["strava_api/a.jsonl", "strava_api/b.jsonl"]
     # Back to what was delivered first: any earlier content counts.
     file = put(tmp_path, "strava_api/a.jsonl")
     os.utime(file, ns=(SIX * 1000, SIX * 1000))
-    again = discover(tmp_path, ACTIVITIES, [*known, *found.new])
+    again = discover(listing(tmp_path), ACTIVITIES, [*known, *found.new])
     assert [delivery.path for delivery in again.seen_again] == ["strava_api/a.jsonl"]
 
 
 def test_a_missing_directory_is_named_and_not_created(tmp_path: Path):
-    for look in (unknown_files, lambda root: discover(root, ACTIVITIES, [])):
-        with pytest.raises(UsageError, match=r"landing directory .*nowhere does not exist"):
-            look(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"landing directory .*nowhere does not exist"):
+        listing(tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -170,7 +170,7 @@ def test_linked_folders_are_followed_once(tmp_path: Path):
     (tmp_path / "strava_api" / "linked").symlink_to(tmp_path / "shared")
     (tmp_path / "strava_api" / "loop").symlink_to(tmp_path)
     # The folder goes by its path without a link, where it is no delivery.
-    assert (new_paths(tmp_path), unknown_files(tmp_path)) == ([], ["shared/a.jsonl"])
+    assert (new_paths(tmp_path), unknown_files(listing(tmp_path))) == ([], ["shared/a.jsonl"])
     (tmp_path / "shared").rename(tmp_path / "_shared")
     (tmp_path / "strava_api" / "linked").unlink()
     (tmp_path / "strava_api" / "linked").symlink_to(tmp_path / "_shared")
@@ -288,7 +288,9 @@ def test_the_landing_zone_counts_what_it_read_and_what_it_ignored(
     warehouse.spark.createDataFrame = lambda table: table
     settings = {"export_headers": {}}
     now = datetime(2024, 6, 2, tzinfo=UTC)
-    zone = LandingZone(warehouse, tmp_path, "bronze.strava_activities", settings, "run-1", now)
+    zone = LandingZone(
+        warehouse, listing(tmp_path), "bronze.strava_activities", settings, "run-1", now
+    )
     assert (zone.read(), zone.ignored()) == (0, 0)
     for _ in range(2):
         assert [frame.num_rows for frame in zone.frames()] == [2, 2]
@@ -304,7 +306,7 @@ def test_the_landing_zone_counts_what_it_read_and_what_it_ignored(
 def test_an_export_is_read_with_the_localised_headers(tmp_path: Path):
     header = "Unbekannt,Kennung"
     put(tmp_path, "strava_export/athlete_id=7/activities.csv", f"{header}\nx,12\n")
-    new = discover(tmp_path, ACTIVITIES, []).new
+    new = discover(listing(tmp_path), ACTIVITIES, []).new
     localised = {"xx": {"Kennung": "Activity ID"}}
     ((_, batch, _),) = record_batches(tmp_path, new, "strava_activities", DAY, localised)
     (row,) = batch.to_pylist()
@@ -412,7 +414,7 @@ def test_records_are_read_only_as_batches_are_taken(
     monkeypatch.setattr(landing, "MAX_BATCH_RECORDS", 1)
     put(tmp_path, "strava_api/a.jsonl", '{"id":1}\n{"id":2}\n')
     gone = put(tmp_path, "strava_api/b.jsonl")
-    new = discover(tmp_path, ACTIVITIES, []).new
+    new = discover(listing(tmp_path), ACTIVITIES, []).new
     taken = record_batches(tmp_path, new, "strava_activities", DAY, {})
     next(taken)
     gone.unlink()
@@ -423,7 +425,7 @@ def test_records_are_read_only_as_batches_are_taken(
 
 def test_a_file_that_changed_since_it_was_found_is_refused(tmp_path: Path):
     put(tmp_path, "strava_api/a.jsonl")
-    new = discover(tmp_path, ACTIVITIES, []).new
+    new = discover(listing(tmp_path), ACTIVITIES, []).new
     put(tmp_path, "strava_api/a.jsonl", '{"id":1}\n{"id":2}\n')
     with pytest.raises(UsageError, match=r"strava_api/a\.jsonl changed"):
         list(record_batches(tmp_path, new, "strava_activities", DAY, {}))
@@ -431,7 +433,7 @@ def test_a_file_that_changed_since_it_was_found_is_refused(tmp_path: Path):
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path):
     file = put(tmp_path, "strava_api/a.jsonl")
-    new = discover(tmp_path, ACTIVITIES, []).new
+    new = discover(listing(tmp_path), ACTIVITIES, []).new
     taken = record_batches(tmp_path, new, "strava_activities", DAY, {})
     next(taken)
     with file.open("ab") as more:
@@ -442,6 +444,6 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path):
 
 def test_a_delivery_of_another_table_is_a_programming_error(tmp_path: Path):
     put(tmp_path, "strava_api/a.jsonl")
-    new = discover(tmp_path, ACTIVITIES, []).new
+    new = discover(listing(tmp_path), ACTIVITIES, []).new
     with pytest.raises(ValueError, match="does not feed athlete_settings"):
         list(record_batches(tmp_path, new, "athlete_settings", DAY, {}))

@@ -71,13 +71,13 @@ class Staging:
         read = MagicMock(
             **{"write.format.return_value.mode.return_value.save.side_effect": self.feed}
         )
-        monkeypatch.setattr(changes, "feeds", lambda found, warehouse: {FEED: read})
+        monkeypatch.setattr(changes, "feed", lambda name, found, warehouse: read)
         monkeypatch.setattr(
-            staging, "_scope", lambda claimed: claimed.changes.everything or "exact"
+            staging, "_scope", lambda claimed, _: claimed.changes.full_compare_reason or "exact"
         )
         monkeypatch.setattr(staging, "_written_in", self.write)
         warehouse = SimpleNamespace(version=lambda name: self.version)
-        staging._changed(Claimed(FOUND, SimpleNamespace(warehouse=warehouse)), 7)
+        staging._changed(Claimed(FOUND, SimpleNamespace(warehouse=warehouse)), None, 7)
 
 
 def test_a_lost_feed_compares_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:

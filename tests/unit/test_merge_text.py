@@ -87,7 +87,7 @@ def published(contract, counts, scope=EVERYTHING, bounds=None, **given):
         context=SimpleNamespace(contracts={NAME: contract}),
     )
     changes = Changes({}, Position(NAME, "id", version), {}, None)
-    claimed = Claim(SimpleNamespace(name=NAME), run, changes, entry=None, attempt=1)
+    claimed = Claim(SimpleNamespace(name=NAME), run, run.context, changes, "", attempt=1)
     result = AuditResult(NO_ROWS | counts, 0, None, bounds or {}, None, ())
     return merge(claimed, 12, scope, result), session
 

@@ -12,8 +12,8 @@ from openlineage.client.transport.transport import Transport
 from paceline import __version__
 from paceline.contract import load
 from paceline.pipeline import execute, openlineage
-from paceline.pipeline.jobs import FEATURE_ACTIVITY, FEATURE_ROLLING, JOBS
-from paceline.publish.claim import Run
+from paceline.pipeline.jobs import FEATURE_ACTIVITY
+from paceline.publish.claim import Outcome, Run
 from paceline.recipe import Context, Table
 from paceline.store import ledger
 from paceline.store.ledger import Entry, State, Verdict
@@ -32,7 +32,7 @@ PUBLISHED = Entry(
     verdict="WARN",
     input_versions=[Position("bronze.shoes", "id-1", 4), Position("silver.feet", "id-2", 0)],
     target_version=7,
-    scope="a new rule",
+    full_compare_reason="a new rule",
     rows_inserted=3,
     rows_updated=2,
     rows_deleted=1,
@@ -109,7 +109,9 @@ COMPLETE = {
         "runId": RUN_ID,
         "facets": {
             "parent": PARENT,
-            "tags": tags(**PROVENANCE, status="PUBLISHED", verdict="WARN", scope="a new rule"),
+            "tags": tags(
+                **PROVENANCE, status="PUBLISHED", verdict="WARN", full_compare_reason="a new rule"
+            ),
             "test": {
                 "tests": [
                     {
@@ -203,7 +205,6 @@ class Slow(Transport):
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A run of two tables, before any of them is dealt with."""
-    monkeypatch.setitem(JOBS, FEATURE_ACTIVITY, (RECEIVED, SHOES))
     path = tmp_path / "silver.shoes.odcs.yaml"
     path.write_text(SMALL)
     contract = load(path)
@@ -215,7 +216,7 @@ def run(tmp_path, monkeypatch):
         state=State({}, ()),
         started_at=STARTED,
         code_version="0.1.0",
-        verdicts={SHOES.name: VERDICTS},
+        recipes={table.name: table for table in (RECEIVED, SHOES)},
     )
 
 
@@ -240,13 +241,13 @@ def plain(value):
 
 def told(run, **changes):
     """The two events of a table, as JSON."""
-    entry = replace(PUBLISHED, **changes)
-    return [Serde.to_dict(event) for event in openlineage.events(entry, run, LANDING)]
+    outcome = Outcome(replace(PUBLISHED, **changes), VERDICTS)
+    return [Serde.to_dict(event) for event in openlineage.events(outcome, run, LANDING)]
 
 
-def in_warehouse(run, root, *entries):
-    outcomes = {entry.table_name: entry for entry in entries}
-    return replace(run, warehouse=Warehouse(None, root), outcomes=outcomes)
+def emit(run, root, *entries):
+    outcomes = [Outcome(e, VERDICTS if e.table_name == SHOES.name else []) for e in entries]
+    openlineage.emit(replace(run, warehouse=Warehouse(None, root)), outcomes, LANDING)
 
 
 def lines(path):
@@ -290,13 +291,11 @@ def test_a_table_that_was_up_to_date_keeps_its_version(run):
 
 
 def test_a_table_that_was_never_claimed_has_inputs_without_versions(run):
-    # Skipped by another job than its own, which has failed.
-    skipped = {"job": FEATURE_ROLLING, "status": "SKIPPED"}
-    start, _ = told(run, **skipped, input_versions=[], target_version=None)
+    start, _ = told(run, status="SKIPPED", input_versions=[], target_version=None)
     assert [table["facets"] for table in start["inputs"]] == [{}, {}]
     assert [table["name"] for table in start["inputs"]] == [table["name"] for table in INPUTS]
     assert start["job"]["name"] == JOB["name"]
-    assert start["run"]["facets"]["parent"]["job"]["name"] == FEATURE_ROLLING
+    assert start["run"]["facets"]["parent"]["job"]["name"] == FEATURE_ACTIVITY
 
 
 def test_bronze_is_made_from_the_landing_zone(run):
@@ -335,7 +334,7 @@ def test_events_are_added_to_a_file_of_the_warehouse(run, home, tmp_path):
     root.mkdir()
     received = replace(PUBLISHED, table_name=RECEIVED.name)
     for _ in range(2):
-        openlineage.emit(in_warehouse(run, root, received, PUBLISHED), LANDING)
+        emit(run, root, received, PUBLISHED)
     found = lines(root / "openlineage.jsonl")
     kinds = [(event["eventType"], event["job"]["name"]) for event in found]
     jobs = ("Feature_Activity.bronze.shoes", "Feature_Activity.silver.shoes")
@@ -350,16 +349,16 @@ def test_who_has_configured_openlineage_says_where_events_go(run, home, tmp_path
         "transport: {type: file, log_file_path: mine.jsonl, append: true}\n"
     )
     for root in (tmp_path, None):
-        openlineage.emit(in_warehouse(run, root, PUBLISHED), LANDING)
+        emit(run, root, PUBLISHED)
     assert len(lines(home / "mine.jsonl")) == 4
     assert not (tmp_path / "openlineage.jsonl").exists()
 
 
 def test_nothing_is_written_for_a_catalog_or_when_switched_off(run, home, tmp_path, monkeypatch):
     before = sorted(tmp_path.rglob("*"))
-    openlineage.emit(in_warehouse(run, None, PUBLISHED), LANDING)
+    emit(run, None, PUBLISHED)
     monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
-    openlineage.emit(in_warehouse(run, tmp_path, PUBLISHED), LANDING)
+    emit(run, tmp_path, PUBLISHED)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -370,7 +369,7 @@ def test_events_that_do_not_arrive_are_a_warning(
     run, home, monkeypatch, capfd, warning, transport, kind
 ):
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT__TYPE", f"{__name__}.{transport}")
-    assert warning(in_warehouse(run, None, PUBLISHED)) == (
+    assert warning(run, None) == (
         f"not all lineage events were written ({kind}), and no table is affected: look at "
         "the configuration of OpenLineage, or at the disk of the warehouse"
     )
@@ -379,15 +378,16 @@ def test_events_that_do_not_arrive_are_a_warning(
 
 def test_a_file_that_cannot_be_written_is_a_warning(run, home, tmp_path, warning):
     (tmp_path / "openlineage.jsonl").mkdir()
-    assert "(IsADirectoryError)" in warning(in_warehouse(run, tmp_path, PUBLISHED))
+    assert "(IsADirectoryError)" in warning(run, tmp_path)
 
 
 @pytest.fixture
 def warning(caplog):
     """The only line that a run says about its lineage."""
 
-    def said(run):
-        execute._send_lineage(run, LANDING)
+    def said(run, root):
+        placed = replace(run, warehouse=Warehouse(None, root))
+        execute._send_lineage(placed, [Outcome(PUBLISHED, VERDICTS)], LANDING)
         (record,) = caplog.records
         assert record.levelname == "WARNING"
         return record.getMessage()

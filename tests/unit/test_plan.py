@@ -22,12 +22,13 @@ from paceline.errors import PacelineError, UsageError
 from paceline.operations import dry_run
 from paceline.operations.dry_run import Delivered, Refused, Touched
 from paceline.pipeline.arguments import Options
+from paceline.pipeline.jobs import JOBS, Jobs
 from paceline.store.ledger import Sealed
 
 SILVER = "silver.strava_activities"
 COUNTS = {
     **{"rows_inserted": 1, "rows_updated": 2, "rows_deleted": 0, "rows_quarantined": 7},
-    **{"touched_athletes": 1200, "touched_days": None},
+    **{"touched_entities": 1200, "touched_days": None},
 }
 PLAN = Plan(
     tables=(
@@ -77,7 +78,7 @@ def test_json_holds_all_of_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(capsys.readouterr().out)
     assert [row["athlete_id"] for row in told["touched"]] == ["***"] * 6
     assert told["touched"][0]["because_of"] == ["a", "b", "c", "d"]
-    assert told["tables"][0]["touched_athletes"] == 1200
+    assert told["tables"][0]["touched_entities"] == 1200
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -114,7 +115,7 @@ def test_the_copy_lies_on_the_disk_of_the_warehouse_and_leaves_nothing(
 ) -> None:
     root, seen = tmp_path / "not" / "there", []
 
-    def rehearsed(options: Options, scratch: Path, *others: Any) -> None:
+    def rehearsed(jobs: Jobs, options: Options, scratch: Path, *others: Any) -> None:
         seen.append(scratch)
         (scratch / "bronze").mkdir()
         assert scratch.parent == root
@@ -123,21 +124,21 @@ def test_the_copy_lies_on_the_disk_of_the_warehouse_and_leaves_nothing(
     monkeypatch.setattr(plan_module, "_run_dry", rehearsed)
     told = f"disk of the warehouse {root} is full or cannot be written: a plan writes there"
     with pytest.raises(PacelineError, match=re.escape(told)):
-        plan(Options(warehouse=str(root)))
+        plan(JOBS, Options(warehouse=str(root)))
     assert list(tmp_path.iterdir()) == []
 
     (root / ".plan-killed" / "bronze").mkdir(parents=True)
     (root / ".plan-running").mkdir()
     os.utime(root / ".plan-killed", (0, 0))
     with pytest.raises(PacelineError):
-        plan(Options(warehouse=str(root)))
+        plan(JOBS, Options(warehouse=str(root)))
     assert [path.name for path in root.iterdir()] == [".plan-running"]
     assert len(seen) == 2
 
 
 def test_a_catalog_has_no_plan() -> None:
     with pytest.raises(UsageError, match="which a catalog does not allow"):
-        plan(Options(catalog="main"))
+        plan(JOBS, Options(catalog="main"))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_only_a_check_fails_when_not_all_is_well(
         "rolling": [],
         "problems": [f"{SILVER} is gone"],
     }
-    monkeypatch.setattr(status, "found", lambda options, now: told)
+    monkeypatch.setattr(status, "found", lambda recipes, options, now: told)
     assert exit_code(paceline, ["status"]) == 0
     assert f"! {SILVER} is gone" in capsys.readouterr().out
     assert exit_code(paceline, ["status", "--check", "--json"]) == 1

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from paceline.operations.erase import Checked, Erasure
     from paceline.operations.find_athlete import Found
     from paceline.pipeline.arguments import Options
+    from paceline.recipe import Table
     from paceline.store.erasures import Erased
 
 FORMAT = 1
@@ -66,13 +67,15 @@ def erase_command(athlete: int, out: str, is_confirmed: bool, debug: bool, **pla
     path = Path(out)
     check_out(path, "certificate")
     need_pyspark()
+    from paceline.pipeline import jobs
     from paceline.pipeline.arguments import Options
 
     confirm = (lambda: True) if is_confirmed else _confirmed
-    erase_athlete(Options(**places), athlete, path, confirm)
+    erase_athlete(jobs.TABLES, Options(**places), athlete, path, confirm)
 
 
 def erase_athlete(
+    recipes: Sequence[Table],
     options: Options,
     athlete_id: int,
     out: Path,
@@ -81,6 +84,7 @@ def erase_athlete(
     """Erases an athlete; returns the certificate, which is written to `out` too.
 
     Args:
+        recipes: of all tables.
         options: where the tables are, and the settings.
         athlete_id: the athlete.
         out: the file of the certificate.
@@ -93,22 +97,22 @@ def erase_athlete(
     """
     from paceline.cli.opening import opened, root_and_catalog
     from paceline.operations import find_athlete
-    from paceline.operations.erase import erase_everywhere
-    from paceline.pipeline import jobs
+    from paceline.operations.erase import erase_everywhere, refuse_unknown
     from paceline.session import lock
-    from paceline.store import erasures
+    from paceline.store import erasures, ledger
 
     root, catalog = root_and_catalog(options)
     with lock(root):
         warehouse = opened(root, catalog, options.schema)
+        refuse_unknown(recipes, ledger.table_names(warehouse))
         known = erasures.read(warehouse) or erasures.Erased(secrets.token_hex(32))
-        with find_athlete.found(warehouse, jobs.TABLES, athlete_id, known) as found:
+        with find_athlete.found(warehouse, recipes, athlete_id, known) as found:
             _say_found(found, known)
             if not confirm():
                 raise PacelineError(
                     "Nothing was erased, because nobody has confirmed it: answer y, or give --yes."
                 )
-            erasure = erase_everywhere(warehouse, jobs.TABLES, found, known)
+            erasure = erase_everywhere(warehouse, recipes, found, known)
     certificate = _certificate(found, erasure)
     _write(out, certificate)
     _say_done(out, erasure.checked)

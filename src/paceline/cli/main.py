@@ -84,7 +84,7 @@ def run_command(is_quiet: bool, **arguments: Any) -> None:
 
     be_quiet(is_quiet)
     with progress(is_quiet=is_quiet) as doing:
-        execute(tuple(jobs.JOBS), _options(arguments), hook=steps(doing))
+        execute(jobs.JOBS, _options(arguments), hook=steps(doing))
 
 
 @paceline.command("plan")
@@ -101,11 +101,12 @@ def plan_command(as_json: bool, is_personal: bool, **arguments: Any) -> None:
     """
     need_pyspark()
     from paceline.cli.plan import plan, show
+    from paceline.pipeline import jobs
 
     # What a run says of itself would be of one that cannot be found later.
     be_quiet(True)
     with progress(is_quiet=False) as doing:
-        planned = plan(_options(arguments), hook=steps(doing))
+        planned = plan(jobs.JOBS, _options(arguments), hook=steps(doing))
     show(planned, as_json=as_json, is_personal=is_personal)
 
 
@@ -157,9 +158,11 @@ def status_command(
     """
     need_pyspark()
     from paceline.cli.status import show
+    from paceline.pipeline import jobs
     from paceline.pipeline.arguments import Options
 
-    show(Options(**places), as_json=as_json, is_check=is_check, is_personal=is_personal)
+    shown = {"as_json": as_json, "is_check": is_check, "is_personal": is_personal}
+    show(jobs.TABLES, Options(**places), **shown)
 
 
 @paceline.command("verify")
@@ -200,12 +203,14 @@ def verify_command(
     """
     need_pyspark()
     from paceline.cli.verify import verify_tables
+    from paceline.pipeline import jobs
     from paceline.pipeline.arguments import Options
 
+    athletes_asked = None if everyone else athletes
     shown = {"as_json": as_json, "is_quiet": is_quiet, "is_personal": is_personal}
     with progress(is_quiet=is_quiet) as doing:
         doing("comparing with a rebuild from bronze")
-        verify_tables(Options(**arguments), None if everyone else athletes, table, **shown)
+        verify_tables(jobs.TABLES, Options(**arguments), athletes_asked, table, **shown)
 
 
 @paceline.command("docs")
@@ -250,12 +255,13 @@ def maintenance_command(
     """
     need_pyspark()
     from paceline.cli.maintenance import maintain_tables
+    from paceline.pipeline import jobs
     from paceline.pipeline.arguments import Options
 
     be_quiet(is_quiet)
     with progress(is_quiet=is_quiet) as doing:
         doing("putting files together, and removing what no run needs")
-        maintain_tables(Options(**places), retention_hours)
+        maintain_tables(jobs.TABLES, Options(**places), retention_hours)
 
 
 @paceline.command("completion")
@@ -297,9 +303,10 @@ def job_command(job: str) -> click.Command:
     @job_options
     def command(**arguments: Any) -> None:
         need_pyspark()
+        from paceline.pipeline import jobs
         from paceline.pipeline.execute import execute
 
-        execute((job,), _options(arguments))
+        execute({job: jobs.JOBS[job]}, _options(arguments))
 
     return command
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from paceline.cli.opening import opened, root_and_catalog
 from paceline.contract import load_all
 from paceline.errors import UsageError
 from paceline.operations.maintenance import MOST_HOURS, SAFE_HOURS, Upkeep, maintain
-from paceline.pipeline import jobs
 from paceline.pipeline.arguments import Options
+from paceline.recipe import Table
 from paceline.session import lock
 from paceline.settings import conf_directory
 from paceline.store.annotations import describe
@@ -19,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 def maintain_tables(
+    recipes: Sequence[Table],
     options: Options,
     retention_hours: int | None = None,
     now: datetime | None = None,
@@ -26,6 +28,7 @@ def maintain_tables(
     """Keeps up all tables of a warehouse, and says what it did to each.
 
     Args:
+        recipes: of all tables.
         options: where the tables are, and the settings.
         retention_hours: how long files are kept that are no longer part of a table, at least; None
             leaves it to each table.
@@ -46,7 +49,7 @@ def maintain_tables(
     done = []
     with lock(root):
         warehouse = opened(root, catalog, options.schema)
-        for upkeep in maintain(warehouse, jobs.TABLES, retention_hours, now or datetime.now(UTC)):
+        for upkeep in maintain(warehouse, recipes, retention_hours, now or datetime.now(UTC)):
             _log.info(told(upkeep))
             done.append(upkeep)
         for upkeep in done:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from paceline.errors import UsageError
 from paceline.pipeline.arguments import Options
+from paceline.pipeline.jobs import TABLES, layers_of
 from paceline.session import session
 from paceline.settings import conf_directory, load_settings
 from paceline.store import ops
@@ -37,16 +38,20 @@ def root_and_catalog(options: Options) -> tuple[Path | None, str]:
     return root.resolve(), ""
 
 
-def opened(root: Path | None, catalog: str, schema: Sequence[str] = ()) -> Warehouse:
+def opened(
+    root: Path | None, catalog: str, schema: Sequence[str] = (), *, is_run: bool = False
+) -> Warehouse:
     """The warehouse, with its schemas and the tables of ops known to the session.
+
+    Only a run, or its rehearsal in a copy, may bring tables of an older release up to date.
 
     Raises:
         UsageError: when `schema`, as given with --schema, names no schemas.
     """
-    schemas = schema_names(schema)
+    schemas = schema_names(schema, layers_of(TABLES))
     warehouse = Warehouse(session(root), root, catalog, schemas)
     warehouse.create_schemas()
-    ops.create(warehouse)
+    ops.create(warehouse, is_run=is_run)
     return warehouse
 
 
@@ -57,8 +62,9 @@ def looked_at(options: Options) -> Warehouse:
         UsageError: when the local warehouse is empty, or the options name no schemas.
     """
     root, catalog = root_and_catalog(options)
-    schemas = schema_names(options.schema)
+    schemas = schema_names(options.schema, layers_of(TABLES))
     warehouse = Warehouse(session(root), root, catalog, schemas)
     if root is not None:
         warehouse.create_schemas()
+    ops.refuse_outdated(warehouse)
     return warehouse

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +9,6 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import time
 from typing import TYPE_CHECKING, Any
 
 from paceline.cli.opening import is_empty, opened
@@ -18,9 +16,9 @@ from paceline.cli.screen import HIDDEN, numbers, say, say_grid, say_json, texts,
 from paceline.errors import PacelineError, UsageError
 from paceline.operations import dry_run
 from paceline.operations.dry_run import Delivered, Refused, Touched
-from paceline.pipeline import jobs
 from paceline.pipeline.arguments import Options
 from paceline.pipeline.execute import execute
+from paceline.pipeline.jobs import Jobs, tables_of
 from paceline.publish.claim import Hook, no_hook
 from paceline.publish.staged import staging_name
 from paceline.session import disk_trouble, lock
@@ -37,13 +35,12 @@ SHOWN_ATHLETES = 5
 MOST_ATHLETES = 1000
 SHOWN_CAUSES = 2
 
-_PREFIX = ".plan-"
 # What a killed plan has left goes with a later one.
 _ABANDONED_S = 86_400
 
 _COUNTS = (
     *("rows_read", "rows_compared", "rows_inserted", "rows_updated", "rows_deleted"),
-    *("rows_unchanged", "rows_quarantined", "rows_superseded", "touched_athletes", "touched_days"),
+    *("rows_unchanged", "rows_quarantined", "rows_superseded", "touched_entities", "touched_days"),
 )
 
 
@@ -69,6 +66,7 @@ class Plan:
 
 
 def plan(
+    jobs: Jobs,
     options: Options,
     *,
     hook: Hook = no_hook,
@@ -78,6 +76,7 @@ def plan(
     """Runs both jobs dry in a copy that links to the files of the warehouse.
 
     Args:
+        jobs: those to rehearse, with their tables.
         options: the arguments of the run.
         hook: called around each step of each table.
         spark: the session; None makes one.
@@ -99,7 +98,9 @@ def plan(
             with lock(root):
                 dry_run.copy(root, scratch)
         try:
-            return _run_dry(replace(options, warehouse=str(scratch)), scratch, hook, spark, now)
+            return _run_dry(
+                jobs, replace(options, warehouse=str(scratch)), scratch, hook, spark, now
+            )
         except Exception as error:
             if disk_trouble(error, scratch) is None:
                 raise
@@ -119,11 +120,9 @@ def _scratch(root: Path) -> Iterator[Path]:
     """
     missing = [path for path in (root, *root.parents) if not path.exists()]
     local_root(root)
-    for left in root.glob(f"{_PREFIX}*"):
-        if time() - left.stat().st_mtime > _ABANDONED_S:
-            shutil.rmtree(left, ignore_errors=True)
+    dry_run.remove_copies(root, _ABANDONED_S)
     try:
-        with TemporaryDirectory(prefix=_PREFIX, dir=root) as scratch:
+        with TemporaryDirectory(prefix=dry_run.PREFIX, dir=root) as scratch:
             yield Path(scratch)
     finally:
         for path in missing:
@@ -132,11 +131,18 @@ def _scratch(root: Path) -> Iterator[Path]:
 
 
 def _run_dry(
-    options: Options, root: Path, hook: Hook, spark: SparkSession | None, now: datetime | None
+    jobs: Jobs,
+    options: Options,
+    root: Path,
+    hook: Hook,
+    spark: SparkSession | None,
+    now: datetime | None,
 ) -> Plan:
-    before = {} if is_empty(root) else ledger.state(opened(root, "")).sealed
+    before = (
+        {} if is_empty(root) else ledger.state(opened(root, "", options.schema, is_run=True)).sealed
+    )
     entries = execute(
-        tuple(jobs.JOBS),
+        jobs,
         options,
         hook=hook,
         spark=spark,
@@ -144,8 +150,8 @@ def _run_dry(
         is_dry_run=True,
     )
     by_name = {entry.table_name: entry for entry in entries}
-    warehouse = opened(root, "")
-    tables = [table for made in jobs.JOBS.values() for table in made if table.name in by_name]
+    warehouse = opened(root, "", options.schema)
+    tables = [table for table in tables_of(jobs) if table.name in by_name]
     for table in tables:
         warehouse.register(table.name)
         warehouse.register(staging_name(table.name))
@@ -202,7 +208,7 @@ def show(planned: Plan, *, as_json: bool, is_personal: bool = False) -> None:
 def _say_tables(tables: Sequence[dict[str, Any]]) -> None:
     counts = (
         *("rows_inserted", "rows_updated", "rows_deleted", "rows_quarantined"),
-        *("touched_athletes", "touched_days"),
+        *("touched_entities", "touched_days"),
     )
     rows = [
         (
@@ -217,7 +223,7 @@ def _say_tables(tables: Sequence[dict[str, Any]]) -> None:
 
 
 def _say_touched(planned: Plan, *, is_personal: bool) -> None:
-    in_all = {row["table_name"]: row["touched_athletes"] for row in planned.tables}
+    in_all = {row["table_name"]: row["touched_entities"] for row in planned.tables}
     shown: list[Sequence[str]] = []
     for name, group in groupby(planned.touched, key=lambda row: row.table_name):
         rows = list(group)[:SHOWN_ATHLETES]

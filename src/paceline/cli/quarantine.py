@@ -248,7 +248,7 @@ def _redrive(options: Options, table_name: str | None) -> None:
     # The machine dates what it refuses and resolves by the start of the run.
     now, rejected = datetime.now(UTC), None
     try:
-        execute(tuple(jobs.JOBS), options, now=now, compare_all=compared)
+        execute(jobs.JOBS, options, now=now, compare_all=compared)
     except RejectedError as error:
         rejected = error
     say("Of the records that were open:")

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from paceline.runs import WithRunId
 from paceline.sources.files import HIDDEN, escaped, masked
 
 __all__ = ["HIDDEN"]
@@ -140,10 +141,14 @@ def steps(doing: Callable[[str], None]) -> Callable[[str, str, str], None]:
 
 
 class _Screen(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.addFilter(WithRunId())
+
     def emit(self, record: logging.LogRecord) -> None:
         is_warning = record.levelno >= logging.WARNING
-        prefix = "warning: " if is_warning else ""
-        say(f"{prefix}{record.getMessage()}", is_error=is_warning)
+        parts = (getattr(record, "run_id", None), "warning:" if is_warning else None)
+        say(" ".join(filter(None, (*parts, record.getMessage()))), is_error=is_warning)
 
 
 def _cleaner(is_personal: bool) -> Callable[[str], str]:

@@ -12,18 +12,19 @@ from paceline.cli.screen import HIDDEN, numbers, say, say_grid, say_json, texts,
 from paceline.contract import Contract, load_all
 from paceline.errors import PacelineError
 from paceline.intake.zone import LandingZone
-from paceline.pipeline import jobs
 from paceline.pipeline.arguments import Options, horizon
-from paceline.pipeline.execute import ROLLING, policies_in_force
+from paceline.pipeline.execute import policies_in_force
 from paceline.publish.audit import ERROR, FAIL
 from paceline.publish.changes import changes
-from paceline.publish.claim import fingerprint
+from paceline.publish.fingerprint import fingerprint
 from paceline.recipe import Context, Table
 from paceline.settings import Settings, conf_directory, load_settings
+from paceline.sources.files import listing
 from paceline.sources.limits import Limits
 from paceline.store import deliveries, ledger, quarantine
 from paceline.store.ledger import Sealed
 from paceline.store.warehouse import Warehouse
+from paceline.tables.feature_store import athlete_rolling_features
 
 SHOWN_RUNS = 5
 ROLLING_COLUMNS = ("athlete_id", "as_of_date", "tss_1d", "ctl_ewma_42d", "atl_ewma_7d", "tsb_ewma")
@@ -32,10 +33,13 @@ _HEALTHY = (ledger.PUBLISHED, ledger.UNCHANGED)
 Facts = dict[str, Any]
 
 
-def show(options: Options, *, as_json: bool, is_check: bool, is_personal: bool) -> None:
+def show(
+    recipes: Sequence[Table], options: Options, *, as_json: bool, is_check: bool, is_personal: bool
+) -> None:
     """Prints the state of the tables.
 
     Args:
+        recipes: of all tables, in order.
         options: where tables, deliveries and settings are.
         as_json: whether to print JSON.
         is_check: whether what a person should look at is an error.
@@ -45,7 +49,7 @@ def show(options: Options, *, as_json: bool, is_check: bool, is_personal: bool) 
         UsageError: when there is no warehouse.
         PacelineError: when `is_check` and something is wrong; says what.
     """
-    told = found(options, datetime.now(UTC))
+    told = found(recipes, options, datetime.now(UTC))
     if not is_personal:
         told["rolling"] = [row | {"athlete_id": HIDDEN} for row in told["rolling"]]
     if as_json:
@@ -56,7 +60,7 @@ def show(options: Options, *, as_json: bool, is_check: bool, is_personal: bool) 
         raise PacelineError(f"Not all is well: {'; '.join(told['problems'])}.")
 
 
-def found(options: Options, now: datetime) -> Facts:
+def found(recipes: Sequence[Table], options: Options, now: datetime) -> Facts:
     """What there is to say at a time: tables, runs, quarantine, rolling rows, and problems.
 
     Raises:
@@ -65,7 +69,7 @@ def found(options: Options, now: datetime) -> Facts:
     warehouse = looked_at(options)
     for name in (ledger.LEDGER, quarantine.QUARANTINE, deliveries.DELIVERIES):
         warehouse.register(name)
-    tables = _tables(options, warehouse, now)
+    tables = _tables(recipes, options, warehouse, now)
     problems = [f"{row['table_name']} {problem}" for row in tables for problem in row["problems"]]
     return {
         "tables": tables,
@@ -76,21 +80,21 @@ def found(options: Options, now: datetime) -> Facts:
     }
 
 
-def _tables(options: Options, warehouse: Warehouse, now: datetime) -> list[Facts]:
+def _tables(
+    recipes: Sequence[Table], options: Options, warehouse: Warehouse, now: datetime
+) -> list[Facts]:
     directory = conf_directory(options.conf)
     settings, contracts = load_settings(directory), load_all(directory / "contracts")
     sealed = ledger.state(warehouse).sealed
-    stored = sealed[ROLLING].horizon if ROLLING in sealed else None
     context = Context(
         settings=settings.for_recipes(),
         contracts=contracts,
         policies=policies_in_force(contracts, None),
-        horizon=horizon(stored, None, None, now),
-        horizon_before=stored,
+        horizon=horizon(None, None, now),
     )
     last = _last_runs(warehouse)
     rows = []
-    for table in (table for table in jobs.TABLES if table.name in last):
+    for table in (table for table in recipes if table.name in last):
         facts = last[table.name]
         is_there = warehouse.exists(table.name)
         if is_there:
@@ -123,15 +127,16 @@ def _freshness(contract: Contract, sealed: Sealed | None, now: datetime) -> Fact
     return {"newest": newest, "age": None, "max_age": None, "unit": None}
 
 
-def _pending(table: Table, sealed: Sealed, context: Context, warehouse: Warehouse) -> list[str]:
+def _pending(table: Table, sealed: Sealed, asked: Context, warehouse: Warehouse) -> list[str]:
     """What the next run of a table would follow, as far as its inputs are published."""
     if not all(warehouse.exists(name) for name in (*table.inputs, table.name)):
         return ["a table that is gone"]
     for name in (*table.inputs, table.name):
         warehouse.register(name)
+    context = asked.for_table(table, sealed.horizon)
     found = changes(table, sealed, fingerprint(table, context), warehouse, is_window=False)
-    if found.everything is not None:
-        return [f"all rows: {found.everything}"]
+    if found.full_compare_reason is not None:
+        return [f"all rows: {found.full_compare_reason}"]
     pending = [
         f"{_many(found.pins[name].version - version, 'commit')} of {name}"
         for name, version in found.since.items()
@@ -150,7 +155,7 @@ def _deliveries(
     if not root.is_dir():
         return []
     zone = LandingZone(
-        *(warehouse, root, table.name, settings.for_recipes(), "", now),
+        *(warehouse, listing(root), table.name, settings.for_recipes(), "", now),
         Limits(**settings.landing_limits),
     )
     return [_many(len(zone.found.new), "new file")] if zone.found.new else []
@@ -226,7 +231,7 @@ def _quarantine(warehouse: Warehouse) -> list[Facts]:
 
 def _last_days(warehouse: Warehouse, athletes: int = 2, days: int = 3) -> list[Facts]:
     """The last rolling rows of the first athletes that have them."""
-    name = ROLLING
+    name = athlete_rolling_features.NAME
     if not warehouse.exists(name):
         return []
     warehouse.register(name)

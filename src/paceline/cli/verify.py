@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,21 +13,20 @@ from paceline.cli.screen import HIDDEN, say, say_json
 from paceline.contract import Contract, load_all
 from paceline.errors import PacelineError, UsageError
 from paceline.operations.verify import Difference, Finding, sample, verify
-from paceline.pipeline import jobs
 from paceline.pipeline.arguments import Options
-from paceline.pipeline.execute import ROLLING, policies_in_force
+from paceline.pipeline.execute import policies_in_force
 from paceline.recipe import Context, Table
 from paceline.session import lock
 from paceline.settings import conf_directory, load_settings
 from paceline.store import ledger
-from paceline.store.ledger import Entry, State, new_run_id
+from paceline.store.ledger import Entry, Sealed, new_run_id
 from paceline.store.warehouse import Warehouse
 
 JOB = "verify"
-MADE = tuple(table for table in jobs.TABLES if table.inputs)
 
 
 def verify_tables(
+    recipes: Sequence[Table],
     options: Options,
     athletes: int | None,
     table_name: str | None,
@@ -38,6 +38,7 @@ def verify_tables(
     """Compares published tables with their rebuild, says the result and notes it in the ledger.
 
     Args:
+        recipes: of all tables, in the order in which they are made.
         options: where the tables are, and the settings.
         athletes: how many athletes to compare, chosen by the hash of their id; None means all.
         table_name: the only table to compare; None means all.
@@ -50,7 +51,8 @@ def verify_tables(
         LockedError: when a run holds the local warehouse.
         PacelineError: when a table differs, or cannot be judged.
     """
-    names = [table.name for table in MADE]
+    made = [table for table in recipes if table.inputs]
+    names = [table.name for table in made]
     if table_name is not None and table_name not in names:
         raise UsageError(f"--table is {table_name!r}; allowed are {', '.join(names)}.")
     root, catalog = root_and_catalog(options)
@@ -61,17 +63,23 @@ def verify_tables(
         started_at = datetime.now(UTC)
         warehouse = opened(root, catalog, options.schema)
         state = ledger.state(warehouse)
-        tables = _known(warehouse, state, contracts)
-        stored = state.sealed.get(ROLLING)
+        tables = _known(
+            warehouse, [table for table in made if table.name in state.sealed], contracts
+        )
         policies = policies_in_force(contracts, options.policy)
-        horizon = stored.horizon if stored else None
-        context = Context(settings, contracts, policies, horizon=horizon)
-        chosen = sample(tables, athletes, warehouse) if athletes and tables else None
+        context = Context(settings, contracts, policies)
+        chosen = sample(tables, contracts, athletes, warehouse) if athletes and tables else None
         asked = set(names if table_name is None else [table_name])
-        findings = verify(MADE, asked, state.sealed, context, warehouse, chosen)
+        findings = verify(made, asked, state.sealed, context, warehouse, chosen)
         scope = None if chosen is None else f"a sample of {len(chosen)} athletes"
         run_id = new_run_id(started_at)
-        entries = [_entry(finding, run_id, scope, started_at, context) for finding in findings]
+        common = Entry(
+            *(run_id, JOB, ""),
+            full_compare_reason=scope,
+            code_version=__version__,
+            started_at=started_at,
+        )
+        entries = [_entry(common, f, state.sealed, contracts[f.table_name]) for f in findings]
         ledger.append(warehouse, entries)
     shown = findings if is_personal else [_hidden(f, contracts[f.table_name]) for f in findings]
     if as_json:
@@ -88,9 +96,10 @@ def verify_tables(
     return findings
 
 
-def _known(warehouse: Warehouse, state: State, contracts: dict[str, Contract]) -> list[Table]:
-    """The tables that have been published, with their inputs made known to the session."""
-    tables = [table for table in MADE if table.name in state.sealed]
+def _known(
+    warehouse: Warehouse, tables: list[Table], contracts: dict[str, Contract]
+) -> list[Table]:
+    """Published tables, with their inputs made known to the session."""
     for name in dict.fromkeys(n for table in tables for n in (*table.inputs, table.name)):
         if name not in contracts:
             raise UsageError(f"The settings have no contract for {name}: copy it from the project.")
@@ -103,7 +112,7 @@ def _known(warehouse: Warehouse, state: State, contracts: dict[str, Contract]) -
 
 
 def _entry(
-    finding: Finding, run_id: str, scope: str | None, started_at: datetime, context: Context
+    common: Entry, finding: Finding, sealed: Mapping[str, Sealed], contract: Contract
 ) -> Entry:
     """The row of the ledger; it names no values, which may be personal."""
     columns = sorted({name for found in finding.first for name, _, _ in found.columns})
@@ -111,19 +120,16 @@ def _entry(
     if finding.differing:
         where = f", first in {', '.join(columns)}" if columns else ""
         message = f"{finding.differing} rows differ from a rebuild{where}"
-    return Entry(
-        run_id=run_id,
-        job=JOB,
+    last = sealed.get(finding.table_name)
+    return replace(
+        common,
         table_name=finding.table_name,
         status=ledger.VERIFIED,
         verdict=finding.verdict,
-        horizon=context.horizon if finding.table_name == ROLLING else None,
-        scope=scope,
+        horizon=last.horizon if last else None,
         rows_compared=finding.compared,
         rows_unchanged=finding.compared - finding.differing,
-        code_version=__version__,
-        contract_version=context.contracts[finding.table_name].version,
-        started_at=started_at,
+        contract_version=contract.version,
         finished_at=datetime.now(UTC),
         message=message,
     )

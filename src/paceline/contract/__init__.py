@@ -27,9 +27,11 @@ or freshness names the column that it is about.
 **The example row** is the first of each column's `examples`. It breaks nothing.
 
 **Custom properties of the document.** `policy` (what a broken rule does to a batch), `appendOnly`
-(rows are only ever added), `mayBeEmpty` (an empty table is fine), `maxBrokenShare` and `minRows`.
+(rows are only ever added), `mayBeEmpty` (an empty table is fine), `maxBrokenShare`, `minRows`, and
+`entity` (the column with whom a row is about, without which no column may be tagged pii).
 """
 
+from paceline.contract.lint import refuse_nameless
 from paceline.contract.model import (
     Column,
     Contract,
@@ -55,4 +57,5 @@ __all__ = [
     "Value",
     "load",
     "load_all",
+    "refuse_nameless",
 ]

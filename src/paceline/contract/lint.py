@@ -6,11 +6,16 @@ that lets absent values pass. What a contract has to say about both is asked for
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from paceline.contract.checks import judged_names
 from paceline.contract.document import TABLE, Document, Place
 from paceline.contract.model import LEVELS_OF_AGE, UNITS_OF_AGE, Column, Contract
+from paceline.errors import UsageError
+from paceline.sources import feeding, known
 
 _TYPES_OF_TIME = ("DATE", "TIMESTAMP")
+ATHLETE = "athlete_id"
 
 
 def refuse_vacuous(document: Document, contract: Contract) -> None:
@@ -18,6 +23,20 @@ def refuse_vacuous(document: Document, contract: Contract) -> None:
     _ask_for_rows(document, contract)
     _ask_for_null_limits(document, contract)
     _ask_for_elements(document, contract)
+    _ask_for_sources(document, contract)
+
+
+def _ask_for_sources(document: Document, contract: Contract) -> None:
+    """A bronze table takes records of the sources that feed it, and of no other."""
+    if not feeding(contract.name):
+        return
+    stated = [rule.predicate for rule in contract.rules if rule.name == "source_known"]
+    if stated != [known(contract.name)]:
+        raise document.mistake(
+            TABLE,
+            f"the rule 'source_known' has to say which sources feed the table:"
+            f' "implementation: {known(contract.name)}".',
+        )
 
 
 def _ask_for_rows(document: Document, contract: Contract) -> None:
@@ -87,4 +106,19 @@ def _ask_for_elements(document: Document, contract: Contract) -> None:
                 (*place, "element"),
                 f"'{name}' {said}, it needs one of the columns with a time"
                 f" ({', '.join(times) or 'this table has none: remove it'}).",
+            )
+
+
+def refuse_nameless(contracts: Iterable[Contract]) -> None:
+    """Raises `UsageError` for the first personal column that no erasure would find.
+
+    An athlete is looked for, and erased, by the column `athlete_id`.
+    """
+    for contract in contracts:
+        personal = [column.name for column in contract.columns if "pii" in column.tags]
+        if contract.entity != ATHLETE and personal:
+            raise UsageError(
+                f"The contract of {contract.name} tags {', '.join(personal)} as pii, and says not "
+                f"whose: a row needs a column {ATHLETE}, named by the custom property 'entity', so "
+                "that an erasure finds it; add both, or remove the tag."
             )

@@ -130,6 +130,8 @@ class Contract:
     may_be_empty: bool
     tags: tuple[str, ...] = ()
     """Of the table; columns have their own."""
+    entity: str | None = None
+    """The column with whom or what a row is about; None for a table that is about nobody."""
     owner: str = ""
     """The team that answers for the table; empty where the contract names none."""
 
@@ -146,8 +148,11 @@ class Contract:
     @property
     def skipping_columns(self) -> list[str]:
         """The columns by which files tell that they hold no wanted row: keys, ids and days."""
-        wanted = {*self.key, "athlete_id", "activity_id"}
-        return [c.name for c in self.columns if c.name in wanted or c.type == "DATE"]
+        return [
+            c.name
+            for c in self.columns
+            if c.name in self.key or c.name.endswith("_id") or c.type == "DATE"
+        ]
 
     def ddl(self) -> str:
         """The columns as in CREATE TABLE: type, NOT NULL where required, meaning and unit."""

@@ -18,7 +18,10 @@ from paceline.errors import UsageError
 SUFFIX = ".odcs.yaml"
 API_VERSION = "v3.1.0"
 
-_CUSTOM_PROPERTIES = ("policy", "appendOnly", "mayBeEmpty", "maxBrokenShare", "minRows")
+_CUSTOM_PROPERTIES = (
+    *("policy", "appendOnly", "mayBeEmpty", "maxBrokenShare", "minRows"),
+    "entity",
+)
 
 
 def load_all(directory: Path) -> dict[str, Contract]:
@@ -66,6 +69,7 @@ def load(path: Path) -> Contract:
         append_only=_flag(document, custom, "appendOnly"),
         may_be_empty=_flag(document, custom, "mayBeEmpty"),
         tags=tuple(document.model.tags or ()),
+        entity=_entity(document, custom, columns),
         owner=getattr(document.model.team, "name", None) or "",
     )
     refuse_vacuous(document, contract)
@@ -177,6 +181,18 @@ def _refuse_repeated(document: Document, what: str, field: str, names: list[str 
                 (*TABLE, field, position),
                 f"there are two {what}s with the name '{name}'.",
             )
+
+
+def _entity(document: Document, custom: Custom, columns: tuple[Column, ...]) -> str | None:
+    """The column with whom or what a row is about."""
+    name = _words(document, custom, "entity")
+    names = [column.name for column in columns]
+    if name is not None and name not in names:
+        at, _ = custom["entity"]
+        raise document.mistake(
+            at, f"the entity '{name}' is no column, allowed are {', '.join(names)}."
+        )
+    return name
 
 
 def _flag(document: Document, custom: Custom, name: str) -> bool:

@@ -63,6 +63,8 @@ def _judged_again(
     staging = staging_name(contract.name)
     warehouse.register(staging)
     of_run = warehouse.table(staging)
+    if not set(contract.column_names) <= set(of_run.columns):
+        return None  # staged before the contract had all its columns
     of_run = of_run.where(of_run[RUN_ID].startswith(f"{run_id}-") & of_run[OP].isin(INSERT, UPDATE))
     attempts = of_run.groupBy(RUN_ID).count().collect()
     if not attempts:

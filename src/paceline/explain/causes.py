@@ -60,8 +60,8 @@ def circumstances(runs: Runs, made: SealedRun) -> list[str]:
 
 
 def _circumstance(sealed: SealedRun) -> str:
-    if sealed.scope is not None:
-        return f"all rows of {sealed.table_name} were compared ({sealed.scope})"
+    if sealed.full_compare_reason is not None:
+        return f"all rows of {sealed.table_name} were compared ({sealed.full_compare_reason})"
     return window_of(sealed)
 
 

@@ -12,6 +12,7 @@ from paceline.explain.calculation import Calculation, Part, Value, calculate, sa
 from paceline.explain.history import Commit, row_history
 from paceline.explain.past import Activity, Past
 from paceline.explain.reading import (
+    FEATURES,
     ROLLING,
     Origin,
     absence,
@@ -24,7 +25,7 @@ from paceline.explain.reading import (
 from paceline.explain.reasons import Question, Reason, reasons
 from paceline.explain.runs import Runs, last_at, sealed_runs
 from paceline.recipe import Context
-from paceline.store.warehouse import Warehouse
+from paceline.store.warehouse import Warehouse, refuse_missing
 
 NOT_FEATURES = ("event_timestamp",)
 
@@ -125,6 +126,9 @@ def explain(
         PacelineError: when the row is missing without a reason.
     """
     opened(warehouse)
+    for name in (ROLLING, FEATURES):
+        wanted = context.contracts[name].column_names
+        refuse_missing(name, warehouse.table(name).columns, wanted)
     runs = sealed_runs(warehouse)
     position = warehouse.position(ROLLING)
     features = features_read(warehouse, runs)

@@ -85,7 +85,7 @@ def published_row(
     warehouse: Warehouse, position: Position, athlete_id: int, day: date
 ) -> dict[str, Any] | None:
     """The row of the rolling table, without its instant; None when there is none."""
-    found = warehouse.at(position).where(
+    found = warehouse.as_of(position).where(
         f"athlete_id = {literal(athlete_id)} AND as_of_date = {literal(day)}"
     )
     rows = found.drop("event_timestamp").collect()
@@ -127,7 +127,7 @@ def activity(row: Mapping[str, Any]) -> Activity:
 
 def activities(warehouse: Warehouse, position: Position, athlete_id: int) -> list[Activity]:
     """All activities of an athlete."""
-    rows = warehouse.at(position).where(f"athlete_id = {literal(athlete_id)}")
+    rows = warehouse.as_of(position).where(f"athlete_id = {literal(athlete_id)}")
     columns = rows.selectExpr("activity_id", *SHOWN, *amounts())
     return [activity(row.asDict()) for row in columns.collect()]
 
@@ -183,11 +183,11 @@ def origins(
     silver = _input(warehouse, runs, features, SILVER)
     bronze = _input(warehouse, runs, silver, BRONZE)
     listed = f"activity_id IN ({', '.join(map(literal, sorted(ids)))})"
-    rows = warehouse.at(silver).where(listed).select(*SILVER_SHOWN).collect()
+    rows = warehouse.as_of(silver).where(listed).select(*SILVER_SHOWN).collect()
     published = {row["activity_id"]: row.asDict() for row in rows}
-    inputs = {BRONZE: warehouse.at(bronze).where(listed)}
-    judged = strava_activities.rows(EVERYTHING, inputs, warehouse.at(silver), context)
-    current = judged.where(f"{r.FATE} = '{r.CURRENT}'").select(
+    inputs = {BRONZE: warehouse.as_of(bronze).where(listed)}
+    judged = strava_activities.rows(EVERYTHING, inputs, warehouse.as_of(silver), context)
+    current = judged.where(f"{r.DISPOSITION} = '{r.CURRENT}'").select(
         "activity_id", f"{r.RECORD}.source_path", f"{r.RECORD}.line_number"
     )
     records = {row["activity_id"]: row for row in current.collect()}

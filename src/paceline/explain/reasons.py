@@ -159,7 +159,9 @@ def _of_run(runs: Runs, commit: Commit, day: date) -> list[Reason]:
         moved = f"the horizon moved from {earlier.horizon} to {commit.run.horizon}"
         return [Reason(moved)]
     texts = [
-        f"all rows were compared ({commit.run.scope})" if commit.run.scope else "",
+        f"all rows were compared ({commit.run.full_compare_reason})"
+        if commit.run.full_compare_reason
+        else "",
         window_of(commit.run),
     ]
     return [Reason(text) for text in texts if text]

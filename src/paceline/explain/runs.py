@@ -36,7 +36,7 @@ class SealedRun:
     version: int
     read: Mapping[str, int]
     cursor: Mapping[str, int]
-    scope: str | None
+    full_compare_reason: str | None
     window_start: datetime | None
     window_end: datetime | None
     horizon: date | None
@@ -52,8 +52,8 @@ def sealed_runs(warehouse: Warehouse) -> Runs:
     rows = warehouse.spark.sql(
         f"""
         SELECT run_id, job, table_name, status, target_id, target_version, input_versions, cursor,
-            scope, unix_micros(window_start) AS window_start, unix_micros(window_end) AS window_end,
-            horizon, unix_micros(finished_at) AS finished_at
+            full_compare_reason, unix_micros(window_start) AS window_start,
+            unix_micros(window_end) AS window_end, horizon, unix_micros(finished_at) AS finished_at
         FROM {warehouse.identifier(ledger.LEDGER)}
         WHERE status IN ('{ledger.PUBLISHED}', '{ledger.UNCHANGED}')
         ORDER BY finished_at, started_at

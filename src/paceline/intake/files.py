@@ -15,15 +15,10 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from paceline.errors import UsageError
-from paceline.sources.files import Refused, as_text, listing, open_file, shown
+from paceline.sources import SOURCES
+from paceline.sources.files import Listing, Refused, as_text, open_file, shown
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import folder_athlete_id
-
-_EXTENSIONS = {
-    "strava_api": (".jsonl", ".json"),
-    "cdc": (".jsonl",),
-    "athlete_settings": (".jsonl",),
-}
 
 # The years 1 to 9999: a file system may hold times that no table can.
 _LEAST_MTIME_US, _GREATEST_MTIME_US = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -66,42 +61,38 @@ def source_of(path: str) -> str | None:
     is_text = path.isascii() or "\ufffd" not in as_text(path)
     if len(parts) < 2 or not is_text or any(part.startswith((".", "_")) for part in parts):
         return None
-    kind, name = parts[0], parts[-1].removesuffix(".gz")
-    if kind == "strava_export":
-        is_export = len(parts) > 2 and folder_athlete_id("/".join(parts[1:3])) is not None
-        return kind if is_export and name == "activities.csv" else None
-    if not name.endswith(_EXTENSIONS.get(kind, ())):
-        return None
-    return "debezium" if kind == "cdc" else kind
+    has_athlete = len(parts) > 2 and folder_athlete_id("/".join(parts[1:3])) is not None
+    for source in SOURCES:
+        is_here = parts[0] == source.folder and (has_athlete or not source.needs_athlete)
+        if is_here and path.removesuffix(".gz").endswith(source.suffixes):
+            return source.name
+    return None
 
 
-def unknown_files(root: Path) -> list[str]:
+def unknown_files(listed: Listing) -> list[str]:
     """Return the paths, relative to the landing zone, that fit no pattern and will be ignored.
 
-    Names that start with `.` or `_` are not reported. Raises UsageError as `discover` does.
+    Names that start with `.` or `_` are not reported.
     """
-    return [shown(path) for path in listing(root).paths if source_of(path) is None]
+    return [shown(path) for path in listed.paths if source_of(path) is None]
 
 
-def refused_files(root: Path) -> list[str]:
+def refused_files(listed: Listing) -> list[str]:
     """Return a sentence for each thing that is left alone because it is not safe to open.
 
     These are links out of the landing zone or to nothing, pipes, sockets and devices, and folders
-    that cannot be read. Raises UsageError as `discover` does.
+    that cannot be read.
     """
-    return [f"{shown(path)} {why} and is skipped" for path, why in listing(root).refused.items()]
+    return [f"{shown(path)} {why} and is skipped" for path, why in listed.refused.items()]
 
 
-def has_deliveries(root: Path) -> bool:
-    """Return whether the landing zone holds any file that fits a pattern.
-
-    Raises UsageError as `discover` does.
-    """
-    return any(source_of(path) is not None for path in listing(root).paths)
+def has_deliveries(listed: Listing) -> bool:
+    """Return whether the landing zone holds any file that fits a pattern."""
+    return any(source_of(path) is not None for path in listed.paths)
 
 
 def discover(
-    root: Path,
+    listed: Listing,
     sources: Collection[str],
     known: Iterable[Delivery],
     limits: Limits = DEFAULTS,
@@ -110,8 +101,7 @@ def discover(
 
     A file with path, size and modification time of a known delivery is not read; another one is
     new unless path and digest are those of a known delivery. A file that is too large or cannot be
-    opened is refused, and keeps no other from being found. Raises UsageError when the landing
-    directory is missing or cannot be read, and when a file vanishes.
+    opened is refused, and keeps no other from being found. Raises UsageError when a file vanishes.
     """
     stats: set[tuple[str, int, int]] = set()
     contents: set[tuple[str, str]] = set()
@@ -122,11 +112,11 @@ def discover(
     seen_again: list[Delivery] = []
     refused: list[str] = []
     unchanged = 0
-    for path in listing(root).paths:
+    for path in listed.paths:
         if source_of(path) not in sources:
             continue
         try:
-            with _opened(root, path) as stored:
+            with _opened(listed.root, path) as stored:
                 size, mtime_us = _stat(stored)
                 if (path, size, mtime_us) in stats:
                     unchanged += 1

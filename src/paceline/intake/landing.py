@@ -8,11 +8,13 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
+from paceline import sources
 from paceline.intake.files import Delivery, refuse_changed, reopened, source_of
-from paceline.sources import athlete_settings, debezium, strava_api, strava_export
+from paceline.sources import feeding
 from paceline.sources.gunzip import Gunzip, Readable
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import Record, parse_instant_us
+from paceline.sources.source import Headers
 
 MAX_BATCH_RECORDS = 50_000
 MAX_BATCH_BYTES = 64_000_000
@@ -37,8 +39,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 """Bronze table -> the columns of its batches."""
 
 SOURCES: Mapping[str, frozenset[str]] = {
-    "strava_activities": frozenset({"strava_api", "strava_export", "debezium"}),
-    "athlete_settings": frozenset({"athlete_settings"}),
+    short_name: feeding(f"bronze.{short_name}") for short_name in SCHEMAS
 }
 """Bronze table -> the sources that feed it."""
 
@@ -54,7 +55,7 @@ def record_batches(
     deliveries: Iterable[Delivery],
     table: str,
     ingest_date: date,
-    localised: strava_export.Languages,
+    localised: Headers,
     limits: Limits = DEFAULTS,
 ) -> Iterator[tuple[Delivery, pa.RecordBatch, int]]:
     """Yield the records of the deliveries for a bronze table, as batches with its schema.
@@ -107,20 +108,13 @@ def _name_time_us(path: str) -> int | None:
 
 
 def _records(
-    stored: BufferedReader, path: str, localised: strava_export.Languages, limits: Limits
+    stored: BufferedReader, path: str, localised: Headers, limits: Limits
 ) -> Iterator[Record | None]:
     stream: Readable = stored
     if path.endswith(".gz"):
         stream = Gunzip(stored, limits.max_expanded_bytes)
-    match source_of(path):
-        case "strava_export":
-            return strava_export.records(stream, path, localised, limits)
-        case "debezium":
-            return debezium.records(stream, path, limits)
-        case "athlete_settings":
-            return athlete_settings.records(stream, path, limits)
-        case _:
-            return strava_api.records(stream, path, limits)
+    (source,) = (source for source in sources.SOURCES if source.name == source_of(path))
+    return source.records(stream, path, localised, limits)
 
 
 def _bounded(records: Iterator[Record | None]) -> Iterator[tuple[list[Record], int]]:

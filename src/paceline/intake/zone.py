@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paceline.intake import files, landing
 from paceline.intake.files import Delivery
-from paceline.sources.files import HIDDEN, shown
+from paceline.sources.files import HIDDEN, Listing, shown
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.store import deliveries, erasures
 from paceline.store.warehouse import Warehouse
@@ -22,19 +21,19 @@ if TYPE_CHECKING:
 
 
 class LandingZone:
-    """The new deliveries for one bronze table; what `staging.Arrivals` asks for."""
+    """The new deliveries for one bronze table; what `staging.NewRecords` asks for."""
 
     def __init__(
         self,
         warehouse: Warehouse,
-        root: Path,
+        listed: Listing,
         table_name: str,
         settings: Mapping[str, Any],
         run_id: str,
         now: datetime,
         limits: Limits = DEFAULTS,
     ) -> None:
-        self._warehouse, self._root, self._table_name = warehouse, root, table_name
+        self._warehouse, self._listed, self._table_name = warehouse, listed, table_name
         self._settings, self._run_id, self._now = settings, run_id, now
         self._limits = limits
         self._records: dict[Delivery, int] = {}
@@ -102,7 +101,7 @@ class LandingZone:
 
     def _discover(self, known: list[Delivery]) -> files.Found:
         sources = landing.SOURCES[self._short_name]
-        found = files.discover(self._root, sources, known, self._limits)
+        found = files.discover(self._listed, sources, known, self._limits)
         self._closed = []
         # A run without a new delivery asks nobody.
         self._erased = erasures.read(self._warehouse) if found.new else None
@@ -130,7 +129,7 @@ class LandingZone:
         together: list[pa.RecordBatch] = []
         records = size = 0
         batches = landing.record_batches(
-            self._root,
+            self._listed.root,
             new,
             self._short_name,
             self._ingest_date,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from paceline.operations.verify import ATHLETE
@@ -28,11 +30,13 @@ from paceline.recipe import Table, union
 from paceline.sql import literal
 from paceline.store import deliveries, ledger, quarantine
 from paceline.store.ledger import Entry, Sealed
-from paceline.store.warehouse import SCHEMAS, Warehouse
+from paceline.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+# Of the directories with copies, in the warehouse itself.
+PREFIX = ".plan-"
 # A log has few small files, some of which are written over.
 _LOG = "_delta_log"
 
@@ -86,8 +90,10 @@ def copy(root: Path, into: Path) -> None:
         root: a local warehouse that nobody writes meanwhile.
         into: an empty directory. What is written there later is not seen in `root`.
     """
-    for schema in SCHEMAS:
-        for path in root.joinpath(schema).rglob("*"):
+    for schema in root.iterdir():
+        if schema.name.startswith(".") or not schema.is_dir():
+            continue
+        for path in schema.rglob("*"):
             made = into / path.relative_to(root)
             if path.is_dir():
                 made.mkdir(parents=True, exist_ok=True)
@@ -98,6 +104,19 @@ def copy(root: Path, into: Path) -> None:
                 shutil.copy2(path, made)
             else:
                 made.symlink_to(path)
+
+
+def remove_copies(root: Path, older_than_s: float = 0) -> None:
+    """Removes the copies below a warehouse, of plans that were killed or still go on.
+
+    Args:
+        root: the warehouse.
+        older_than_s: only those that were made so many seconds ago.
+    """
+    for left in root.glob(f"{PREFIX}*"):
+        with suppress(FileNotFoundError):  # its plan has just ended
+            if time() - left.stat().st_mtime >= older_than_s:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def delivered(warehouse: Warehouse, entries: Sequence[Entry]) -> list[Delivered]:
@@ -149,7 +168,13 @@ def touched(
         limit: so many athletes of a table at most.
     """
     causes = _causes(warehouse, tables, entries, before)
-    made = [table for table in tables if table.inputs and entries[table.name].rows_compared]
+    made = [
+        table
+        for table in tables
+        if table.inputs
+        and entries[table.name].rows_compared
+        and ATHLETE in warehouse.table(staging_name(table.name)).columns
+    ]
     return [
         row
         for table in made
@@ -162,8 +187,8 @@ def reason(table: Table, entries: Mapping[str, Entry], before: Mapping[str, Seal
     entry = entries[table.name]
     if not table.inputs or not entry.rows_compared:
         return None
-    if entry.scope is not None:
-        return f"all rows compared: {entry.scope}"
+    if entry.full_compare_reason is not None:
+        return f"all rows compared: {entry.full_compare_reason}"
     sealed, reasons = before.get(table.name), []
     if entry.window_start is not None and table.follows_window:
         reasons.append("the window")
@@ -189,7 +214,7 @@ def _causes(
         _news(warehouse, name, before.get(table.name)).select(ATHLETE, "source_path")
         for table in tables
         for name in fed.intersection(table.inputs)
-        if entries[table.name].scope is None or table.name not in before
+        if entries[table.name].full_compare_reason is None or table.name not in before
     ]
     nothing = warehouse.spark.createDataFrame([], f"{ATHLETE} BIGINT, source_path STRING")
     paths = F.sort_array(F.collect_set("source_path")).alias("paths")

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from paceline import __version__
+from paceline.errors import UsageError
+from paceline.operations import dry_run
 from paceline.operations.find_athlete import ATHLETE, REASON, Found, Place, count
 from paceline.operations.maintenance import RETENTION_PROPERTY, stated_hours, vacuum
 from paceline.recipe import Table
@@ -93,6 +95,21 @@ class Erasure:
     checked: tuple[Checked, ...]
 
 
+def refuse_unknown(tables: Sequence[Table], recorded: Collection[str]) -> None:
+    """Refuses a warehouse with tables that nobody here could look into.
+
+    Raises:
+        UsageError: when the ledger names a table that is none of `tables`.
+    """
+    known = {table.name for table in tables}
+    if unknown := sorted(set(recorded) - known):
+        raise UsageError(
+            f"The warehouse holds {', '.join(unknown)}, for which this installation has no recipe, "
+            "so that the athlete could not be erased there: install the part of paceline that "
+            "makes it, such as paceline[ml], and erase again."
+        )
+
+
 def erase_everywhere(
     warehouse: Warehouse, tables: Sequence[Table], found: Found, known: Erased
 ) -> Erasure:
@@ -112,6 +129,8 @@ def erase_everywhere(
         *(warehouse, known, found.athlete_id, found.activities, digests, run_id, started_at)
     )
     state = ledger.state(warehouse)
+    if warehouse.root is not None:
+        dry_run.remove_copies(warehouse.root)  # a plan stages rows of its own
     stood = standing(warehouse, tables, state)
     for name in erase(warehouse, found):
         _log.info(f"  {name:<48} {found.rows[name]:,} rows")
@@ -173,7 +192,8 @@ def seals(
 ) -> list[Entry]:
     """The rows of the ledger after which the next run takes nothing of this for a change.
 
-    A table gets none, and the next run compares all its rows, when others have written to it. A
+    A table gets none, and the next run compares all its rows, when others have written to it; nor
+    does one without a column for athletes, which follows the change feed of what was erased. A
     cursor stays where it is when changes were pending, others have written meanwhile, or records of
     others must be judged anew without those of the athlete: the next run follows the change feed.
 
@@ -188,12 +208,12 @@ def seals(
     alone = {
         name
         for name, position in stood.before.items()
-        if _commits(warehouse, position, after[name]) == (found.rows[name] > 0)
+        if _commits(warehouse, position, after[name]) == (found.rows.get(name, 0) > 0)
     }
     sealed = {
         name: known
         for name, known in state.sealed.items()
-        if name in alone and (name, name) in stood.settled
+        if name in found.rows and name in alone and (name, name) in stood.settled
     }
     made = []
     for name, known in sealed.items():
@@ -290,14 +310,14 @@ def _entry(
         common,
         table_name=table_name,
         status=ledger.PUBLISHED if rows else ledger.UNCHANGED,
-        scope=REASON,
+        full_compare_reason=REASON,
         horizon=sealed.horizon,
         input_versions=list({**sealed.read, **moved}.values()),
         cursor=list({**sealed.cursor, **moved}.values()),
         target_id=target.table_id,
         target_version=target.version,
         rows_deleted=rows,
-        touched_athletes=int(rows > 0),
+        touched_entities=int(rows > 0),
         newest=sealed.newest,
         fingerprint=sealed.fingerprint,
     )

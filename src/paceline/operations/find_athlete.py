@@ -139,8 +139,10 @@ def _places(warehouse: Warehouse, tables: Sequence[Table]) -> tuple[Place, ...]:
         for name, group in ((table.name, kept), (staging_name(table.name), staging)):
             if warehouse.exists(name):
                 warehouse.register(name)
-                condition = _belongs(warehouse.table(name).columns)
-                group.append(Place(name, condition, is_received=group is received))
+                columns = warehouse.table(name).columns
+                if "athlete_id" in columns:
+                    place = Place(name, _belongs(columns), is_received=group is received)
+                    group.append(place)
     key = {
         name: f"CAST(get_json_object(t.key, '$.{name}') AS BIGINT)"
         for name in ("athlete_id", "activity_id")

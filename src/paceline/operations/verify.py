@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from paceline import recipe as r
 from paceline.contract import Contract
 from paceline.publish import diff
-from paceline.publish.claim import fingerprint
+from paceline.publish.fingerprint import fingerprint
 from paceline.recipe import EVERYTHING, Context, Table
 from paceline.store.ledger import Sealed
 from paceline.store.warehouse import Position, Warehouse
@@ -65,14 +65,21 @@ class Finding:
         return "FAIL" if self.differing else "PASS"
 
 
-def sample(tables: Sequence[Table], athletes: int, warehouse: Warehouse) -> list[int]:
+def sample(
+    tables: Sequence[Table], contracts: Mapping[str, Contract], athletes: int, warehouse: Warehouse
+) -> list[int]:
     """The athletes with the smallest hashes, of all whom any input or table knows.
 
     The same athletes are chosen every time, as long as none of them comes or goes.
     """
     from pyspark.sql import functions as F
 
-    names = dict.fromkeys(name for table in tables for name in (*table.inputs, table.name))
+    names = dict.fromkeys(
+        name
+        for table in tables
+        for name in (*table.inputs, table.name)
+        if contracts[name].entity == ATHLETE
+    )
     known = [warehouse.table(name).select(ATHLETE).distinct() for name in names]
     everyone = r.union(known).distinct().where(F.col(ATHLETE).isNotNull())
     chosen = everyone.orderBy(F.xxhash64(ATHLETE), ATHLETE).limit(athletes).collect()
@@ -93,27 +100,33 @@ def verify(
         tables: all that are made from bronze, in order.
         asked: the names of those to compare.
         sealed: by table, its last sealed run.
-        context: what recipes may know; its horizon is the stored one.
+        context: what recipes may know; each daily table has the horizon that it was sealed with.
         warehouse: where the tables are.
-        athletes: whose rows to compare; None means all.
+        athletes: whose rows to compare; None means all, as for a table that is not about athletes.
     """
     made: dict[str, DataFrame] = {}
     problems: dict[str, str] = {}
     findings = []
     for table in tables:
-        problem = _problem(table, sealed, context, problems)
+        known = context.for_table(
+            table, sealed[table.name].horizon if table.name in sealed else None
+        )
+        problem = _problem(table, sealed, known, problems)
         if problem is not None:
             problems[table.name] = problem
             if table.name in asked:
                 findings.append(Finding(table.name, problem=problem))
             continue
-        inputs = {name: made[name] for name in table.inputs if name in made}
+        chosen = athletes if context.contracts[table.name].entity == ATHLETE else None
+        # What is about nobody in particular cannot be made from the rows of a few.
+        is_part = athletes is not None and chosen is None
+        inputs = {} if is_part else {name: made[name] for name in table.inputs if name in made}
         cursor = sealed[table.name].cursor
         for name in table.inputs:
-            if name not in made:
+            if name not in inputs:
                 inputs[name] = _received(cursor[name], warehouse)
-        published = _of(athletes, warehouse.table(table.name))
-        made[table.name] = _of(athletes, _rebuilt(table, inputs, published, context, athletes))
+        published = _of(chosen, warehouse.table(table.name))
+        made[table.name] = _of(chosen, _rebuilt(table, inputs, published, known, chosen))
         if table.name in asked:
             contract = context.contracts[table.name]
             findings.append(_compared(made[table.name], published, contract))
@@ -160,6 +173,7 @@ def _rebuilt(
     from pyspark.sql import functions as F
 
     own = published.limit(0)
+    inputs = {name: table.seen(name, frame) for name, frame in inputs.items()}
     scope = EVERYTHING
     if athletes is not None:
         # All they ever sent taken as changed reaches all of their rows.
@@ -168,13 +182,15 @@ def _rebuilt(
     contract = context.contracts[table.name]
     rows = table.rows(scope, inputs, own, context)
     judged = diff.judged(rows, contract, context.policies[table.name])
-    return judged.where(F.col(r.FATE) == r.CURRENT).select(*contract.column_names)
+    return judged.where(F.col(r.DISPOSITION) == r.CURRENT).select(*contract.column_names)
 
 
 def _of(athletes: list[int] | None, frame: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
-    return frame if athletes is None else frame.where(F.col(ATHLETE).isin(athletes))
+    if athletes is None or ATHLETE not in frame.columns:
+        return frame
+    return frame.where(F.col(ATHLETE).isin(athletes))
 
 
 def _compared(rebuilt: DataFrame, published: DataFrame, contract: Contract) -> Finding:

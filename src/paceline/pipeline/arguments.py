@@ -82,13 +82,10 @@ def window(start: datetime | None, end: datetime | None) -> Window | None:
     return Window(start, end)
 
 
-def horizon(
-    stored: date | None, end: datetime | None, explicit: date | None, now: datetime
-) -> date:
-    """The last day of daily tables: it only grows, and only an explicit one passes the clock."""
+def horizon(end: datetime | None, explicit: date | None, now: datetime) -> date:
+    """The last day that a run asks of daily tables; only an explicit one passes the clock."""
+    if explicit is not None:
+        return explicit
     yesterday = now.astimezone(UTC).date() - timedelta(days=1)
-    wanted = explicit
-    if wanted is None:
-        last_of_window = (end - timedelta(days=1)).date() if end is not None else yesterday
-        wanted = min(last_of_window, yesterday)
-    return wanted if stored is None else max(stored, wanted)
+    last_of_window = (end - timedelta(days=1)).date() if end is not None else yesterday
+    return min(last_of_window, yesterday)

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from paceline import __version__
-from paceline.contract import Contract, load_all
+from paceline.contract import Contract, load_all, refuse_nameless
 from paceline.errors import PacelineError, RejectedError, UsageError
 from paceline.intake import files
 from paceline.intake.zone import LandingZone
 from paceline.pipeline import alerts
 from paceline.pipeline.arguments import Options, horizon, parse_day, parse_instant, window
-from paceline.pipeline.jobs import FEATURE_ACTIVITY, JOBS, TABLES
+from paceline.pipeline.jobs import JOBS, Jobs, layers_of, tables_of
 from paceline.publish import steps
-from paceline.publish.claim import Hook, Run, new_entry, no_hook, skip
+from paceline.publish.claim import Hook, Outcome, Run, no_hook, skipped
 from paceline.recipe import Context, Table, Window
+from paceline.runs import logged_as
 from paceline.session import disk_trouble, lock, session
 from paceline.settings import Settings, conf_directory, load_settings, webhook
+from paceline.sources.files import Listing, listing
 from paceline.sources.limits import Limits
 from paceline.store import ledger, ops
 from paceline.store.ledger import Entry, new_run_id
 from paceline.store.warehouse import Warehouse, catalog_of, local_root, schema_names
-from paceline.tables.feature_store import activity_features, athlete_rolling_features
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-ROLLING = athlete_rolling_features.NAME
 _log = logging.getLogger(__name__)
 BLOCKED = (ledger.REJECTED, ledger.SKIPPED)
 
@@ -46,6 +45,7 @@ class _Plan:
     settings: Settings
     contracts: dict[str, Contract]
     landing: Path
+    listed: Listing | None
     root: Path | None
     catalog: str
     schemas: dict[str, str]
@@ -56,7 +56,7 @@ class _Plan:
 
 
 def execute(
-    jobs: Sequence[str],
+    jobs: Jobs,
     options: Options,
     *,
     hook: Hook = no_hook,
@@ -68,7 +68,7 @@ def execute(
     """Runs jobs one after the other in one session; returns their rows of the ledger.
 
     Args:
-        jobs: names of `jobs.JOBS`, in order.
+        jobs: with their tables, in order.
         options: the arguments.
         hook: called around each step of each table.
         spark: the session; None takes the platform's, or makes a local one.
@@ -82,20 +82,26 @@ def execute(
         LockedError: when another run holds the local warehouse.
         RejectedError: when an audit has rejected a table; the others are done.
     """
+    moment = now or datetime.now(UTC)
+    run_ids = {job: new_run_id(moment) for job in jobs}
     with ExitStack() as held:
+        # What belongs to no job carries the id of the first.
+        held.enter_context(logged_as(next(iter(run_ids.values()))))
         with nullcontext() if is_dry_run else _alerting(jobs):
-            plan = _plan(jobs, options, now or datetime.now(UTC))
+            plan = _plan(jobs, options, moment)
             is_alone = held.enter_context(lock(plan.root))
             warehouse = Warehouse(
                 spark or session(plan.root), plan.root, plan.catalog, plan.schemas
             )
             started = _started(jobs, options, plan, warehouse)
         common = replace(started, hook=hook, is_alone=is_alone, compare_all=compare_all)
+        outcomes: dict[str, Outcome] = {}
         failure = None
         try:
-            for position, job in enumerate(jobs):
-                run = replace(common, run_id=new_run_id(plan.now), job=job, idle=[])
-                _run_job(run, plan, jobs[position:])
+            for job in jobs:
+                run = replace(common, run_id=run_ids[job], job=job)
+                with logged_as(run.run_id):
+                    _run_job(run, plan, jobs, outcomes)
         except Exception as error:
             failure = error
             trouble = None if is_dry_run else disk_trouble(error, plan.root)
@@ -105,20 +111,20 @@ def execute(
             raise
         finally:
             if not is_dry_run:
-                _alert(jobs, list(common.outcomes.values()), failure, plan.now, warehouse)
-                _send_lineage(common, plan.landing)
-        entries = list(common.outcomes.values())
+                entries = [outcome.entry for outcome in outcomes.values()]
+                _alert(jobs, entries, failure, plan.now, warehouse)
+                _send_lineage(common, outcomes.values(), plan.landing)
+    entries = [outcome.entry for outcome in outcomes.values()]
     rejected = [entry for entry in entries if entry.status == ledger.REJECTED]
     if rejected and not is_dry_run:
         raise RejectedError(" ".join(entry.message or entry.table_name for entry in rejected))
     return entries
 
 
-def _started(jobs: Sequence[str], options: Options, plan: _Plan, warehouse: Warehouse) -> Run:
+def _started(jobs: Jobs, options: Options, plan: _Plan, warehouse: Warehouse) -> Run:
     """What all jobs share, on the opened warehouse."""
     policies = policies_in_force(plan.contracts, options.policy)
     state = _opened(jobs, plan, policies, warehouse)
-    last_day = _stored_horizon(warehouse, state)
     return Run(
         run_id="",
         job="",
@@ -128,8 +134,7 @@ def _started(jobs: Sequence[str], options: Options, plan: _Plan, warehouse: Ware
             contracts=plan.contracts,
             policies=policies,
             window=plan.window,
-            horizon=horizon(last_day, plan.end, plan.horizon, plan.now),
-            horizon_before=last_day,
+            horizon=horizon(plan.end, plan.horizon, plan.now),
         ),
         state=state,
         started_at=plan.now,
@@ -138,34 +143,38 @@ def _started(jobs: Sequence[str], options: Options, plan: _Plan, warehouse: Ware
         target=options.target or None,
         job_run_id=options.job_run_id or None,
         accepted=_accepted(options.accept, warehouse),
+        recipes={table.name: table for table in tables_of(jobs)},
     )
 
 
-def _plan(jobs: Sequence[str], options: Options, now: datetime) -> _Plan:
+def _plan(jobs: Jobs, options: Options, now: datetime) -> _Plan:
     directory = conf_directory(options.conf)
     settings = load_settings(directory)
     contracts = load_all(directory / "contracts")
-    if missing := [table.name for table in TABLES if table.name not in contracts]:
+    if missing := [name for name in _names(jobs) if name not in contracts]:
         raise UsageError(
             f"{directory / 'contracts'} has no contract for {', '.join(missing)}: copy it from the "
             "project's conf/contracts."
         )
+    refuse_nameless(contracts[name] for name in _names(jobs))
     start = parse_instant(options.start, "--start")
     end = parse_instant(options.end, "--end")
     asked = window(start, end)
     last_day = parse_day(options.horizon, "--horizon")
     catalog = catalog_of(options.catalog or settings.catalog)
-    schemas = schema_names(options.schema)
+    schemas = schema_names(options.schema, layers_of(tables_of(jobs)))
     landing_root = Path(options.landing or settings.landing)
     warehouse = Path(options.warehouse or settings.warehouse)
-    if FEATURE_ACTIVITY in jobs:
-        _check_landing(landing_root, warehouse, catalog)
-    elif not catalog:
-        _check_activities(warehouse)
+    listed = listing(landing_root) if any(map(_is_fed, tables_of(jobs))) else None
+    if listed is not None:
+        _check_landing(listed, warehouse, catalog)
+    if not catalog:
+        _check_inputs(jobs, warehouse)
     return _Plan(
         settings=settings,
         contracts=contracts,
         landing=landing_root,
+        listed=listed,
         root=None if catalog else local_root(warehouse),
         catalog=catalog,
         schemas=schemas,
@@ -176,9 +185,9 @@ def _plan(jobs: Sequence[str], options: Options, now: datetime) -> _Plan:
     )
 
 
-def _check_landing(root: Path, warehouse: Path, catalog: str) -> None:
+def _check_landing(listed: Listing, warehouse: Path, catalog: str) -> None:
     """Refuses a landing zone with nothing in it, unless it has been emptied after earlier runs."""
-    has_deliveries = files.has_deliveries(root)
+    root, has_deliveries = listed.root, files.has_deliveries(listed)
     if not has_deliveries and not catalog and not _is_table(warehouse, "ops.deliveries"):
         raise UsageError(
             f"The landing directory {root} holds no delivery: put files into it, for example "
@@ -186,12 +195,31 @@ def _check_landing(root: Path, warehouse: Path, catalog: str) -> None:
         )
 
 
-def _check_activities(warehouse: Path) -> None:
-    if not _is_table(warehouse, activity_features.NAME):
-        raise UsageError(
-            f"The warehouse {warehouse} holds no {activity_features.NAME}: run Feature_Activity "
-            "first (spark-submit jobs/feature_activity.py), or name another one with --warehouse."
-        )
+def _check_inputs(jobs: Jobs, warehouse: Path) -> None:
+    """Refuses a warehouse without the tables that other jobs have to make first."""
+    made = {table.name for table in tables_of(jobs)}
+    for name in _names(jobs):
+        if name not in made and not _is_table(warehouse, name):
+            raise UsageError(
+                f"The warehouse {warehouse} holds no {name}, which {' and '.join(jobs)} reads: "
+                f"{_first(name)} first, or name another one with --warehouse."
+            )
+
+
+def _first(name: str) -> str:
+    """What makes a table that is missing."""
+    makers = [job for job, tables in JOBS.items() if name in [table.name for table in tables]]
+    return f"run {makers[0]}" if makers else "run the job that makes it"
+
+
+def _names(jobs: Jobs) -> list[str]:
+    """The tables that some jobs make or read."""
+    return list(dict.fromkeys(n for table in tables_of(jobs) for n in (*table.inputs, table.name)))
+
+
+def _is_fed(table: Table) -> bool:
+    """Whether the landing zone feeds a table."""
+    return not table.inputs
 
 
 def _is_table(warehouse: Path, name: str) -> bool:
@@ -199,53 +227,63 @@ def _is_table(warehouse: Path, name: str) -> bool:
 
 
 def _opened(
-    jobs: Sequence[str], plan: _Plan, policies: Mapping[str, str], warehouse: Warehouse
+    jobs: Jobs, plan: _Plan, policies: Mapping[str, str], warehouse: Warehouse
 ) -> ledger.State:
     """Makes the tables of the jobs known, creating what is missing; returns what has been done."""
     warehouse.create_schemas()
-    ops.create(warehouse)
-    tables = [table for job in jobs for table in JOBS[job]]
-    for name in dict.fromkeys(n for table in tables for n in (*table.inputs, table.name)):
+    ops.create(warehouse, is_run=True)
+    for name in _names(jobs):
         steps.create(warehouse, plan.contracts[name], policies[name])
     state = ledger.state(warehouse)
     ledger.abandon(warehouse, state.unfinished)
     return state
 
 
-def _run_job(run: Run, plan: _Plan, left: Sequence[str]) -> None:
-    _log.info(f"{run.job} {run.run_id}: {_described(plan.window)}")
-    if run.job == FEATURE_ACTIVITY:
-        for path in files.unknown_files(plan.landing):
+def _run_job(run: Run, plan: _Plan, jobs: Jobs, outcomes: dict[str, Outcome]) -> None:
+    """Adds the outcomes of the tables of a job to those of the jobs before it."""
+    _log.info(f"{run.job}: {_described(plan.window)}")
+    tables = jobs[run.job]
+    if plan.listed is not None and any(map(_is_fed, tables)):
+        for path in files.unknown_files(plan.listed):
             _log.warning(f"{path} is no delivery of a known kind and is ignored")
-        for refused in files.refused_files(plan.landing):
+        for refused in files.refused_files(plan.listed):
             _log.warning(refused)
-    tables = JOBS[run.job]
     try:
         for table in tables:
             started = monotonic()
-            entry = _publish(table, run, plan)
-            _log.info(f"{_told(entry)}  {monotonic() - started:.1f} s")
+            outcome = outcomes[table.name] = _publish(table, run, plan, outcomes)
+            if outcome.error is not None:
+                raise outcome.error
+            _log.info(f"{_told(outcome.entry)}  {monotonic() - started:.1f} s")
     except Exception:
         with suppress(Exception):
-            _give_up(run, left)
+            _give_up(run, jobs, outcomes)
         raise
-    if run.idle:
-        ledger.append(run.warehouse, run.idle)
+    _note_idle(run, outcomes.values())
 
 
-def _give_up(run: Run, left: Sequence[str]) -> None:
+def _give_up(run: Run, jobs: Jobs, outcomes: dict[str, Outcome]) -> None:
     """Notes, as far as that is still possible, that the tables after a failed one were left."""
-    statuses = {name: entry.status for name, entry in run.outcomes.items()}
-    failed = next((name for name in statuses if statuses[name] == ledger.FAILED), run.job)
-    for job in left:
-        for table in JOBS[job]:
-            if table.name not in statuses:
-                skip(table, replace(run, job=job), f"{failed} has failed")
-    ledger.append(run.warehouse, run.idle)
+    failed = next((name for name, outcome in outcomes.items() if outcome.error), run.job)
+    for job, tables in jobs.items():
+        for table in tables:
+            if table.name not in outcomes:
+                reason = f"{failed} has failed"
+                outcomes[table.name] = skipped(table, replace(run, job=job), reason)
+    _note_idle(run, outcomes.values())
+
+
+def _note_idle(run: Run, outcomes: Collection[Outcome]) -> None:
+    """Writes the rows of the ledger that are still to be written, in one commit."""
+    waiting = [outcome for outcome in outcomes if not outcome.is_noted]
+    if waiting:
+        ledger.append(run.warehouse, [outcome.entry for outcome in waiting])
+    for outcome in waiting:
+        outcome.is_noted = True
 
 
 @contextmanager
-def _alerting(jobs: Sequence[str]) -> Iterator[None]:
+def _alerting(jobs: Collection[str]) -> Iterator[None]:
     """Alerts people to an error that comes before the first table, and lets it out."""
     try:
         yield
@@ -255,7 +293,7 @@ def _alerting(jobs: Sequence[str]) -> Iterator[None]:
 
 
 def _alert(
-    jobs: Sequence[str],
+    jobs: Collection[str],
     entries: list[Entry],
     failure: Exception | None,
     now: datetime,
@@ -268,7 +306,7 @@ def _alert(
             ledger.note_lost_alert(warehouse, entries[-1], now)
 
 
-def _send(jobs: Sequence[str], entries: list[Entry], failure: Exception | None) -> str | None:
+def _send(jobs: Collection[str], entries: list[Entry], failure: Exception | None) -> str | None:
     """Sends an alert if there is a reason for one; returns why it was not taken."""
     url, text = webhook(), alerts.text_of(entries, " and ".join(jobs), failure)
     if url is None or text is None:
@@ -279,13 +317,13 @@ def _send(jobs: Sequence[str], entries: list[Entry], failure: Exception | None) 
     return reason
 
 
-def _send_lineage(run: Run, landing: Path) -> None:
+def _send_lineage(run: Run, outcomes: Collection[Outcome], landing: Path) -> None:
     """Hands over the lineage of a run; what keeps it from arriving is said, and changes nothing."""
     try:
         # What the client needs is imported here, for that may fail as well.
         from paceline.pipeline import openlineage
 
-        openlineage.emit(run, landing)
+        openlineage.emit(run, outcomes, landing)
     except Exception as error:
         # The text of the error may hold an address with its password, its kind cannot.
         kind = type(error.__cause__ or error).__name__
@@ -293,19 +331,6 @@ def _send_lineage(run: Run, landing: Path) -> None:
             f"not all lineage events were written ({kind}), and no table is affected: "
             "look at the configuration of OpenLineage, or at the disk of the warehouse"
         )
-
-
-def _stored_horizon(warehouse: Warehouse, state: ledger.State) -> date | None:
-    """The last day of daily tables: as sealed, else (when ops was lost) as published."""
-    sealed = state.sealed.get(ROLLING)
-    if sealed is not None:
-        return sealed.horizon
-    if not warehouse.exists(ROLLING):
-        return None
-    warehouse.register(ROLLING)
-    (newest,) = warehouse.table(ROLLING).agg({"as_of_date": "max"}).collect()
-    day: date | None = newest[0]
-    return day
 
 
 def _accepted(run_id: str | None, warehouse: Warehouse) -> dict[str, dict[str, float]]:
@@ -325,32 +350,30 @@ def policies_in_force(contracts: Mapping[str, Contract], asked: str | None) -> d
     return {name: asked or contract.policy for name, contract in contracts.items()}
 
 
-def _publish(table: Table, run: Run, plan: _Plan) -> Entry:
-    blocked = [name for name in table.inputs if _status(run, name) in BLOCKED]
+def _publish(table: Table, run: Run, plan: _Plan, outcomes: Mapping[str, Outcome]) -> Outcome:
+    blocked = [n for n in table.inputs if n in outcomes and outcomes[n].entry.status in BLOCKED]
     if blocked:
-        return skip(table, run, f"{blocked[0]} was not published")
-    arrivals = None
-    if not table.inputs:
-        with steps.noting_failure(partial(new_entry, table, run), run):
-            arrivals = LandingZone(
+        return skipped(table, run, f"{blocked[0]} was not published")
+    new_records = None
+    if plan.listed is not None and _is_fed(table):
+        try:
+            new_records = LandingZone(
                 run.warehouse,
-                plan.landing,
+                plan.listed,
                 table.name,
                 plan.settings.for_recipes(),
                 run.run_id,
                 run.started_at,
                 Limits(**plan.settings.landing_limits),
             )
-        for refused in arrivals.found.refused:
+        except Exception as error:
+            return steps.failed(table, run, error)
+        for refused in new_records.found.refused:
             _log.warning(refused)
-    entry = steps.publish(table, run, arrivals)
-    for refusal in arrivals.refusals() if arrivals else ():
+    outcome = steps.publish(table, run, new_records)
+    for refusal in new_records.refusals() if new_records else ():
         _log.warning(refusal)
-    return entry
-
-
-def _status(run: Run, name: str) -> str | None:
-    return run.outcomes[name].status if name in run.outcomes else None
+    return outcome
 
 
 def _described(window: Window | None) -> str:
@@ -361,7 +384,7 @@ def _described(window: Window | None) -> str:
 
 
 def _told(entry: Entry) -> str:
-    line = f"  {entry.table_name:<40} {entry.status:<9}"
+    line = f"{entry.table_name:<40} {entry.status:<9}"
     if entry.status == ledger.PUBLISHED:
         line += f" +{entry.rows_inserted} ~{entry.rows_updated} -{entry.rows_deleted}"
     if entry.rows_quarantined:

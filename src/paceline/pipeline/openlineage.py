@@ -6,6 +6,7 @@ one for its end. Both are sent when the ledger has been written, and nothing dep
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,7 @@ from openlineage.client.transport.noop import NoopConfig
 from paceline import __version__
 from paceline.contract import Contract
 from paceline.errors import PacelineError
-from paceline.pipeline import jobs
-from paceline.publish.claim import Run
+from paceline.publish.claim import Outcome, Run
 from paceline.recipe import Table
 from paceline.sources.files import masked
 from paceline.store.ledger import PUBLISHED, SEALED, SKIPPED, UNCHANGED, Entry, Verdict
@@ -58,7 +58,7 @@ _ENDS = {
 }
 # Columns of the ledger.
 _PROVENANCE = ("run_id", "job_run_id", "target", "git_commit", "code_version", "contract_version")
-_OUTCOME = ("status", "verdict", "scope")
+_OUTCOME = ("status", "verdict", "full_compare_reason")
 # Some transports send in the background.
 _FLUSH_TIMEOUT_S = 10.0
 # The client would name the repository of the working directory, which is not that of the recipes
@@ -68,14 +68,15 @@ _CONFIG: dict[str, Any] = {"facets": {"source_code_location": {"disabled": True}
 set_producer(f"urn:paceline:{__version__}")
 
 
-def emit(run: Run, landing: Path) -> None:
+def emit(run: Run, outcomes: Iterable[Outcome], landing: Path) -> None:
     """Sends the events of all tables that a run has dealt with.
 
     They go where the client is configured to send them, by `OPENLINEAGE_*` in the environment or an
     `openlineage.yml`; else into a file of the local warehouse; else nowhere.
 
     Args:
-        run: the run, with the rows of the ledger in `outcomes`.
+        run: the run.
+        outcomes: of its tables.
         landing: the landing zone, which is the input of bronze.
 
     Raises:
@@ -84,8 +85,8 @@ def emit(run: Run, landing: Path) -> None:
     client = _client(run.warehouse.root)
     if client.transport.kind == NoopTransport.kind:
         return
-    for entry in run.outcomes.values():
-        for event in events(entry, run, landing):
+    for outcome in outcomes:
+        for event in events(outcome, run, landing):
             client.emit(event)
     if not client.close(_FLUSH_TIMEOUT_S):
         raise PacelineError(
@@ -94,16 +95,17 @@ def emit(run: Run, landing: Path) -> None:
         )
 
 
-def events(entry: Entry, run: Run, landing: Path) -> tuple[RunEvent, RunEvent]:
+def events(outcome: Outcome, run: Run, landing: Path) -> tuple[RunEvent, RunEvent]:
     """The start and the end of the work on one table.
 
     The end is COMPLETE when the table is published or was already up to date, ABORT when it was
     skipped, and FAIL when its audit has rejected it or an error came up.
     """
+    entry = outcome.entry
     namespace = f"paceline.{entry.target}" if entry.target else "paceline"
     job_type = job_type_job.JobTypeJobFacet("BATCH", "PACELINE", "TASK")
-    job_name, recipe = _owner(entry.table_name)
-    job = Job(namespace, f"{job_name}.{entry.table_name}", {"jobType": job_type})
+    recipe = run.recipes[entry.table_name]
+    job = Job(namespace, f"{entry.job}.{entry.table_name}", {"jobType": job_type})
     run_id, common = _uuid(entry.run_id, entry.table_name), _run_facets(entry, namespace)
     inputs = _inputs(entry, recipe, run.warehouse, landing)
     start = RunEvent(
@@ -117,7 +119,7 @@ def events(entry: Entry, run: Run, landing: Path) -> tuple[RunEvent, RunEvent]:
     end = RunEvent(
         eventTime=_time(entry.finished_at),
         eventType=_ENDS.get(entry.status, RunState.FAIL),
-        run=JobRun(run_id, common | _outcome(entry, run.verdicts.get(entry.table_name, []))),
+        run=JobRun(run_id, common | _ended(entry, outcome.verdicts)),
         job=job,
         inputs=inputs,
         outputs=[_output(entry, run)],
@@ -157,7 +159,7 @@ def _tags(entry: Entry, names: tuple[str, ...]) -> dict[str, RunFacet]:
     return {"tags": tags_run.TagsRunFacet(tags)}
 
 
-def _outcome(entry: Entry, verdicts: list[Verdict]) -> dict[str, RunFacet]:
+def _ended(entry: Entry, verdicts: list[Verdict]) -> dict[str, RunFacet]:
     facets = _tags(entry, (*_PROVENANCE, *_OUTCOME))
     if verdicts:
         facets["test"] = test_run.TestRunFacet([_test(verdict) for verdict in verdicts])
@@ -177,16 +179,6 @@ def _test(verdict: Verdict) -> test_run.TestExecution:
         expected=str(verdict.threshold),
         actual=None if verdict.observed is None else str(verdict.observed),
         params=None,
-    )
-
-
-def _owner(table_name: str) -> tuple[str, Table]:
-    """The job that makes a table, which need not be the one that has skipped it, and the recipe."""
-    return next(
-        (job, table)
-        for job, tables in jobs.JOBS.items()
-        for table in tables
-        if table.name == table_name
     )
 
 

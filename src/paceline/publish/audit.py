@@ -69,7 +69,7 @@ class AuditResult:
 
     Attributes:
         counts: staged rows by what they ask for.
-        touched_athletes: athletes with a staged row.
+        touched_entities: entities (see the contract) with a staged row; None where rows have none.
         touched_days: days that a staged row has, or had before; None where rows have no day.
         bounds: by key column, the smallest and the greatest value among the rows to publish.
         newest: the newest value so far of the column whose age the contract limits.
@@ -77,7 +77,7 @@ class AuditResult:
     """
 
     counts: dict[str, int]
-    touched_athletes: int
+    touched_entities: int | None
     touched_days: int | None
     bounds: dict[str, tuple[Any, Any]]
     newest: datetime | None
@@ -168,7 +168,7 @@ def weigh(
     ]
     return AuditResult(
         counts=counts,
-        touched_athletes=tally["athletes"],
+        touched_entities=tally.get("entities"),
         touched_days=len(tally["days"]) if known.day else None,
         bounds={
             column.name: (tally[f"min_{column.name}"], tally[f"max_{column.name}"])
@@ -189,8 +189,10 @@ def _tallies(contract: Contract, known: AuditContext) -> list[Column]:
         F.count_if(F.col(OP) == op).alias(f"op_{op}")
         for op in (INSERT, UPDATE, REMOVE, REFUSE, RESOLVE)
     ]
-    # As a set: a distinct count would shuffle all rows once more, and there are few athletes.
-    tallies.append(F.size(F.collect_set(F.when(is_row, F.col("athlete_id")))).alias("athletes"))
+    if contract.entity is not None:
+        # As a set: a distinct count would shuffle all rows once more, and there are few of them.
+        touched = F.collect_set(F.when(is_row, F.col(contract.entity)))
+        tallies.append(F.size(touched).alias("entities"))
     is_broken = is_refused | (is_kept & (F.size(r.REASONS) > 0))
     tallies.append(F.count_if(is_broken).alias("broken"))
     if known.day:

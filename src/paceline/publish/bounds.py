@@ -51,8 +51,13 @@ def _only_bounds(keys: DataFrame) -> Bounds:
 
 
 def _runs(keys: pa.Table) -> list[pa.Table]:
-    """The keys, cut where their last column has its widest gaps; NULLs of it come last."""
-    column = keys.column_names[-1]
+    """The keys, cut where their last number or day has its widest gaps; NULLs of it come last."""
+    numeric = [
+        f.name for f in keys.schema if pa.types.is_integer(f.type) or pa.types.is_date(f.type)
+    ]
+    if not numeric:
+        return [keys]
+    column = numeric[-1]
     ordered = keys.sort_by([(column, "ascending")])
     known = ordered.num_rows - ordered[column].null_count
     gaps = np.diff(_numbers(ordered[column].slice(0, known)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from paceline.contract import Contract
 from paceline.recipe import Table
 from paceline.store.ledger import Sealed
 from paceline.store.warehouse import Position, Warehouse
@@ -22,6 +23,13 @@ _LOST = re.compile(
 )
 
 
+_FEED_COLUMNS = {
+    "_change_type": "STRING",
+    "_commit_version": "BIGINT",
+    "_commit_timestamp": "TIMESTAMP",
+}
+
+
 @dataclass(frozen=True)
 class Changes:
     """The pinned inputs of a table, and what is new in them.
@@ -30,18 +38,18 @@ class Changes:
         pins: the version of each input that this run reads.
         target: the version of the table itself that this run compares with.
         since: for each input that has changed, the version up to which it is already published.
-        everything: why all rows have to be compared; None when the change feed tells.
+        full_compare_reason: why all rows have to be compared; None when the change feed tells.
     """
 
     pins: Mapping[str, Position]
     target: Position
     since: Mapping[str, int]
-    everything: str | None
+    full_compare_reason: str | None
 
     @property
     def is_none(self) -> bool:
         """Whether nothing has happened."""
-        return not self.since and self.everything is None
+        return not self.since and self.full_compare_reason is None
 
 
 def changes(
@@ -57,9 +65,9 @@ def changes(
     followed = {
         name: pin for name, pin in pins.items() if not (is_window and name in table.windowed_inputs)
     }
-    everything = _reason(followed, target, sealed, warehouse)
-    if sealed is None or everything:
-        return Changes(pins, target, {}, everything)
+    reason = _reason(followed, target, sealed, warehouse)
+    if sealed is None or reason:
+        return Changes(pins, target, {}, reason)
     if sealed.fingerprint != fingerprint and not is_window:
         return Changes(pins, target, {}, "rules, settings or recipes have changed")
     since = {
@@ -97,15 +105,54 @@ def _reason(
     return None
 
 
-def feeds(found: Changes, warehouse: Warehouse) -> dict[str, DataFrame]:
-    """The changed rows of each changed input, with deletes and pre-images."""
+def feeds(
+    table: Table, contracts: Mapping[str, Contract], found: Changes, warehouse: Warehouse
+) -> dict[str, DataFrame]:
+    """The changed rows of each input, with deletes and pre-images; none of an unchanged one.
+
+    An update that changes nothing of what the recipe looks at is left out.
+    """
     return {
-        name: warehouse.spark.read.option("readChangeFeed", "true")
-        .option("startingVersion", version + 1)
+        name: _seen(table, contracts[name], feed(name, found, warehouse))
+        if name in found.since
+        else _no_change(table, contracts[name], warehouse)
+        for name in table.inputs
+    }
+
+
+def feed(name: str, found: Changes, warehouse: Warehouse) -> DataFrame:
+    """The change feed of a changed input, as Delta gives it."""
+    return (
+        warehouse.spark.read.option("readChangeFeed", "true")
+        .option("startingVersion", found.since[name] + 1)
         .option("endingVersion", found.pins[name].version)
         .table(warehouse.identifier(name))
-        for name, version in found.since.items()
-    }
+    )
+
+
+def _seen(table: Table, contract: Contract, changed: DataFrame) -> DataFrame:
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    columns = table.reads.get(contract.name)
+    if columns is None:
+        return changed
+    images = Window.partitionBy(*contract.key, "_commit_version")
+    seen = F.struct(*columns)
+    # An image whose counterpart has another key, or is missing, is a change of its own.
+    is_single = F.count("*").over(images) < 2
+    differs = is_single | ~F.min(seen).over(images).eqNullSafe(F.max(seen).over(images))
+    is_update = F.col("_change_type").startswith("update")
+    kept = changed.withColumn("_differs", ~is_update | differs).where("_differs")
+    return kept.select(*columns, *_FEED_COLUMNS)
+
+
+def _no_change(table: Table, contract: Contract, warehouse: Warehouse) -> DataFrame:
+    """As rows of no table, so that Spark plans nothing for them."""
+    columns = table.reads.get(contract.name, contract.column_names)
+    types = {column.name: column.type for column in contract.columns} | _FEED_COLUMNS
+    ddl = ", ".join(f"{name} {types[name]}" for name in (*columns, *_FEED_COLUMNS))
+    return warehouse.spark.createDataFrame([], ddl)
 
 
 def lost_feed(found: Changes, warehouse: Warehouse) -> str | None:
@@ -113,11 +160,9 @@ def lost_feed(found: Changes, warehouse: Warehouse) -> str | None:
 
     Its files may have been vacuumed, which only reading them shows.
     """
-    for name, version in found.since.items():
+    for name in found.since:
         try:
-            only = replace(found, since={name: version})
-            for feed in feeds(only, warehouse).values():
-                feed.write.format("noop").mode("overwrite").save()
+            feed(name, found, warehouse).write.format("noop").mode("overwrite").save()
         except Exception as error:
             if is_lost(error):
                 return name

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from paceline.contract import Contract
 from paceline.errors import PacelineError
 from paceline.publish.changes import Changes, changes
+from paceline.publish.fingerprint import fingerprint
 from paceline.publish.staged import staging_name
 from paceline.recipe import Context, Table
 from paceline.store import ledger, quarantine
@@ -41,11 +41,9 @@ class Run:
         started_at: the only reading of the clock that content may depend on.
         code_version, git_commit, target, job_run_id: provenance.
         hook: called around each step.
-        outcomes: by table, its row of the ledger, also of jobs that ran before in this process.
-        verdicts: by table, what its audit has found, as kept in ops.verdicts.
-        idle: rows of the ledger that are still to be written.
         is_alone: whether a lock keeps other runs from publishing meanwhile.
         compare_all: tables of which every row is to be compared, whatever has changed.
+        recipes: by table, the recipes of all jobs of the execution.
         accepted: by table, what a person has accepted of its rejection: check -> observed.
     """
 
@@ -60,12 +58,27 @@ class Run:
     target: str | None = None
     job_run_id: str | None = None
     hook: Hook = no_hook
-    outcomes: dict[str, Entry] = field(default_factory=dict)
-    verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
-    idle: list[Entry] = field(default_factory=list)
     is_alone: bool = False
     compare_all: Collection[str] = ()
+    recipes: Mapping[str, Table] = field(default_factory=dict)
     accepted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What a run has done with one table: filled in step by step, and returned in the end.
+
+    Attributes:
+        entry: its row of the ledger.
+        verdicts: of its audit, as kept in ops.verdicts.
+        is_noted: whether the ledger has the row; those of idle tables are written in one commit.
+        error: what has ended the work, unless it ended by itself.
+    """
+
+    entry: Entry
+    verdicts: list[Verdict] = field(default_factory=list)
+    is_noted: bool = False
+    error: Exception | None = None
 
 
 @dataclass(frozen=True)
@@ -75,28 +88,30 @@ class Claim:
     Attributes:
         table: the recipe.
         run: the run.
+        context: what the recipe may know.
         changes: pinned inputs and what is new in them.
-        entry: the row of the ledger, filled in on the way.
+        fingerprint: of what the table is made with.
         attempt: counts from 1; a later one starts over after somebody else has published.
         doubtful: runs that did not seal, whose records in quarantine are compared again.
     """
 
     table: Table
     run: Run
+    context: Context
     changes: Changes
-    entry: Entry
+    fingerprint: str
     attempt: int
     doubtful: tuple[str, ...] = ()
 
     @property
     def contract(self) -> Contract:
         """The promise of the table."""
-        return self.run.context.contracts[self.table.name]
+        return self.context.contracts[self.table.name]
 
     @property
     def policy(self) -> str:
         """The policy in force."""
-        return self.run.context.policies[self.table.name]
+        return self.context.policies[self.table.name]
 
     @property
     def staging(self) -> str:
@@ -114,7 +129,7 @@ class Claim:
 
         Under STRICT they were then accepted by a person, if the same rules have let them pass.
         """
-        is_same = self.sealed is not None and self.sealed.fingerprint == self.entry.fingerprint
+        is_same = self.sealed is not None and self.sealed.fingerprint == self.fingerprint
         return self.policy != "STRICT" or is_same
 
     @property
@@ -125,7 +140,7 @@ class Claim:
     @property
     def is_window(self) -> bool:
         """Whether the run reprocesses a window instead of catching up."""
-        return self.run.context.window is not None
+        return self.context.window is not None
 
     @property
     def is_first(self) -> bool:
@@ -134,23 +149,12 @@ class Claim:
 
     def inputs(self) -> dict[str, DataFrame]:
         """The inputs at their pinned versions."""
-        return {name: self.run.warehouse.at(pin) for name, pin in self.changes.pins.items()}
+        pins = self.changes.pins
+        return {name: self.table.seen(name, self.run.warehouse.at(pins[name])) for name in pins}
 
     def own(self) -> DataFrame:
         """The table at its pinned version."""
         return self.run.warehouse.at(self.changes.target)
-
-
-def fingerprint(table: Table, context: Context) -> str:
-    """Digest of everything besides the inputs that can change a row of the table."""
-    names = (table.name, *table.inputs)
-    parts = [
-        *(context.contracts[name].fingerprint_text() for name in names),
-        *(context.policies[name] for name in names),
-        str(table.recipe_version),
-        repr(sorted(context.settings.items())),
-    ]
-    return sha256("\n".join(parts).encode()).hexdigest()
 
 
 def claim(table: Table, run: Run, attempt: int) -> Claim:
@@ -163,17 +167,14 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
         # Somebody else has published since this run has read what the ledger knows.
         run = replace(run, state=ledger.state(run.warehouse))
     sealed = run.state.sealed.get(table.name)
-    found = changes(
-        table,
-        sealed,
-        fingerprint(table, run.context),
-        run.warehouse,
-        is_window=run.context.window is not None,
-    )
+    context = table_context(table, run)
+    made_with = fingerprint(table, context)
+    is_window = context.window is not None
+    found = changes(table, sealed, made_with, run.warehouse, is_window=is_window)
     doubtful = () if run.is_alone else quarantine.doubtful(run.warehouse, table.name)
     reason = _doubt(table.name, run, attempt, doubtful)
-    if found.everything is None and reason is not None:
-        found = replace(found, since={}, everything=reason)
+    if found.full_compare_reason is None and reason is not None:
+        found = replace(found, since={}, full_compare_reason=reason)
     for name, pin in found.pins.items():
         before = sealed.cursor.get(name) if sealed else None
         if before and before.version > 0 and pin.version == 0 and pin.table_id != before.table_id:
@@ -181,9 +182,7 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
                 f"{name} has been lost: it is new and empty, but {table.name} has been published "
                 f"from it. Put its files back, or remove {table.name} too if it may go."
             )
-    entry = new_entry(table, run)
-    entry.input_versions = list(found.pins.values())
-    return Claim(table, run, found, entry, attempt, doubtful)
+    return Claim(table, run, context, found, made_with, attempt, doubtful)
 
 
 def _doubt(name: str, run: Run, attempt: int, doubtful: tuple[str, ...]) -> str | None:
@@ -197,9 +196,23 @@ def _doubt(name: str, run: Run, attempt: int, doubtful: tuple[str, ...]) -> str 
     return None
 
 
-def new_entry(table: Table, run: Run) -> Entry:
+def table_context(table: Table, run: Run) -> Context:
+    """What a recipe may know: for a daily table with the horizon of its own.
+
+    Where ops was lost, the table itself tells its last day.
+    """
+    if not table.has_horizon:
+        return run.context.for_table(table, None)
+    sealed, warehouse = run.state.sealed.get(table.name), run.warehouse
+    last_day = sealed.horizon if sealed else None
+    if sealed is None and warehouse.version(table.name) > 0:
+        (newest,) = warehouse.table(table.name).agg({str(table.day): "max"}).collect()
+        last_day = newest[0]
+    return run.context.for_table(table, last_day)
+
+
+def new_entry(table: Table, run: Run, context: Context) -> Entry:
     """The row of the ledger for a table, as it starts."""
-    context = run.context
     window = context.window
     return Entry(
         run_id=run.run_id,
@@ -218,29 +231,25 @@ def new_entry(table: Table, run: Run) -> Entry:
     )
 
 
-def settle(claimed: Claim, status: str, version: int) -> None:
+def settle(claimed: Claim, entry: Entry, status: str, version: int) -> None:
     """Fills in the sealed row: cursor and version of the table."""
-    entry, run = claimed.entry, claimed.run
     sealed = claimed.sealed
     entry.status = status
     entry.cursor = _cursor(claimed)
     entry.target_id, entry.target_version = claimed.changes.target.table_id, version
-    if claimed.is_window and entry.scope is None:
+    if claimed.is_window and entry.full_compare_reason is None:
         # These rules have seen the rows of the window only.
         entry.fingerprint = sealed.fingerprint if sealed else None
     if entry.newest is None and sealed is not None:
         entry.newest = sealed.newest
     entry.finished_at = datetime.now(UTC)
-    run.outcomes[claimed.table.name] = entry
 
 
-def skip(table: Table, run: Run, reason: str) -> Entry:
-    """Notes that a table was left as it is, because an input of it could not be published."""
-    entry = new_entry(table, run)
+def skipped(table: Table, run: Run, reason: str) -> Outcome:
+    """A table that is left as it is, because an input of it could not be published."""
+    entry = new_entry(table, run, table_context(table, run))
     entry.status, entry.message, entry.finished_at = ledger.SKIPPED, reason, datetime.now(UTC)
-    run.idle.append(entry)
-    run.outcomes[table.name] = entry
-    return entry
+    return Outcome(entry)
 
 
 def _cursor(claimed: Claim) -> list[Position]:
@@ -254,6 +263,10 @@ def _cursor(claimed: Claim) -> list[Position]:
         sealed = claimed.sealed
         for name in claimed.table.windowed_inputs:
             del pins[name]
-            if sealed is not None and name in sealed.cursor and not claimed.changes.everything:
+            if (
+                sealed is not None
+                and name in sealed.cursor
+                and not claimed.changes.full_compare_reason
+            ):
                 pins[name] = sealed.cursor[name]
     return list(pins.values())

@@ -22,28 +22,41 @@ _TEXT_OR_SPACE = re.compile(r"('(?:[^'\\\\]|\\\\.)*')|\s+")
 
 
 @contextmanager
-def constrained(claimed: Claim, checks: Sequence[Check]) -> Iterator[int]:
+def constrained(claimed: Claim, checks: Sequence[Check], *, compares_all: bool) -> Iterator[int]:
     """Publishes under the constraints that the rows to publish keep; then those of all rules hold.
 
     Constraints that are stated otherwise, that no rule has any more, or that a row breaks which was
-    accepted, go before; those that are missing come after. Gives the number of commits before.
+    accepted, go before; those that are missing come after, when `compares_all`: when all rows have
+    been compared. Gives the number of commits before.
     """
-    compares_all = claimed.entry.scope is not None
     if not compares_all and not claimed.run.accepted:
         yield 0
         return
-    wanted = claimed.contract.constraints(claimed.policy)
+    expected = claimed.contract.constraints(claimed.policy) | _required(claimed)
     if claimed.policy == "STRICT":
         broken = {check.name for check in checks if check.observed}
-        wanted = {rule: text for rule, text in wanted.items() if rule not in broken}
+        expected = {rule: text for rule, text in expected.items() if rule not in broken}
     stated = _stated(claimed)
-    gone = {rule for rule, text in stated.items() if _bare(wanted.get(rule, "")) != _bare(text)}
+    gone = {rule for rule, text in stated.items() if _bare(expected.get(rule, "")) != _bare(text)}
     for rule in sorted(gone):
         _alter(claimed, f"DROP CONSTRAINT {rule}")
     yield len(gone)
     if compares_all:
-        for rule in sorted(wanted.keys() - (stated.keys() - gone)):
-            _add(claimed, rule, wanted[rule])
+        for rule in sorted(expected.keys() - (stated.keys() - gone)):
+            _add(claimed, rule, expected[rule])
+
+
+def _required(claimed: Claim) -> dict[str, str]:
+    """Columns that the contract requires and the table was created without: they may not be NULL.
+
+    No NOT NULL can be added to a table with rows.
+    """
+    schema = claimed.run.warehouse.table(claimed.contract.name).schema
+    return {
+        f"{column.name}_required": f"{column.name} IS NOT NULL"
+        for column in claimed.contract.columns
+        if column.required and schema[column.name].nullable
+    }
 
 
 def _stated(claimed: Claim) -> dict[str, str]:

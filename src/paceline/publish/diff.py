@@ -1,4 +1,4 @@
-"""What would have to change in a table: the wanted rows of a scope against the published ones."""
+"""What would have to change in a table: the expected rows of a scope against the published ones."""
 
 from __future__ import annotations
 
@@ -35,71 +35,75 @@ _RECORD = "struct<source_path:string,line_number:bigint,payload:string>"
 
 
 def judged(rows: DataFrame, contract: Contract, policy: str) -> DataFrame:
-    """Completes what a recipe gave: fate, reasons, warnings, record, and the key of a rejection."""
+    """Completes what a recipe gave: disposition, reasons, warnings, record, key of a rejection."""
     if r.REASONS not in rows.columns:
         rows = rows.withColumn(r.REASONS, contract.broken_rules("error"))
     warnings = contract.broken_rules("warning")
     if r.WARNINGS in rows.columns:
         warnings = F.concat(warnings, F.col(r.WARNINGS))
     rows = rows.withColumn(r.WARNINGS, warnings)
-    if r.FATE not in rows.columns:
+    if r.DISPOSITION not in rows.columns:
         # Under STRICT the audit refuses the batch, under ALWAYS it only records.
-        refused = (F.size(r.REASONS) > 0) & F.lit(policy == "QUARANTINE")
-        rows = rows.withColumn(r.FATE, F.when(refused, r.QUARANTINED).otherwise(r.CURRENT))
+        rejected = (F.size(r.REASONS) > 0) & F.lit(policy == "QUARANTINE")
+        rows = rows.withColumn(r.DISPOSITION, F.when(rejected, r.QUARANTINED).otherwise(r.CURRENT))
     if r.RECORD not in rows.columns:
         payload = F.to_json(F.expr(_row(contract)), {"timeZone": "UTC"})
-        refused_row = F.struct(
+        rejected_row = F.struct(
             F.lit(None).cast("string").alias("source_path"),
             F.lit(None).cast("bigint").alias("line_number"),
             payload.alias("payload"),
         )
-        rows = rows.withColumn(r.RECORD, F.when(F.col(r.FATE) == r.QUARANTINED, refused_row))
+        rows = rows.withColumn(
+            r.RECORD, F.when(F.col(r.DISPOSITION) == r.QUARANTINED, rejected_row)
+        )
     digest = F.sha2(
         F.concat_ws("\n", F.col(f"{r.RECORD}.payload"), F.array_join(r.REASONS, ",")), 256
     )
-    is_refused = F.col(r.FATE).isin(r.QUARANTINED, r.UNREADABLE)
-    fate = F.when(F.col(r.FATE) != r.CURRENT, F.col(r.FATE)).otherwise(F.lit(""))
-    return rows.withColumn(REJECT_KEY, F.when(is_refused, digest).otherwise(fate))
+    is_rejected = F.col(r.DISPOSITION).isin(r.QUARANTINED, r.UNREADABLE)
+    disposition = F.when(F.col(r.DISPOSITION) != r.CURRENT, F.col(r.DISPOSITION)).otherwise(
+        F.lit("")
+    )
+    return rows.withColumn(REJECT_KEY, F.when(is_rejected, digest).otherwise(disposition))
 
 
 def difference(
     rows: DataFrame,
     published: DataFrame | None,
-    refused: DataFrame | None,
+    rejected: DataFrame | None,
     contract: Contract,
     *,
     is_forgiving: bool = True,
 ) -> DataFrame:
-    """Every wanted or present row with its `_op`, compared column by column and null-safe.
+    """Every expected or existing row with its `_op`, compared column by column and null-safe.
 
     Args:
         rows: what should exist, from `judged`.
         published: what exists in the scope; None when the table is empty.
-        refused: open rows of ops.quarantine in the scope, as `open_rejects` gives them; None when
+        rejected: open rows of ops.quarantine in the scope, as `open_rejects` gives them; None when
             none is to be compared with.
         contract: of the table.
         is_forgiving: whether an unchanged row that breaks a rule may stay; otherwise it counts as
             one that differs, so that the audit sees it.
     """
-    if published is None and refused is None:
-        op = _wanted_op(F.col(r.FATE), is_new=F.lit(True), differs=F.lit(False)).alias(OP)
-        kept = (REJECT_KEY, r.REASONS, r.WARNINGS, r.RECORD, r.FATE)
+    if published is None and rejected is None:
+        op = _expected_op(F.col(r.DISPOSITION), is_new=F.lit(True), differs=F.lit(False)).alias(OP)
+        kept = (REJECT_KEY, r.REASONS, r.WARNINGS, r.RECORD, r.DISPOSITION)
         replaced = F.lit(None).cast(contract.schema()).alias(REPLACES)
         return rows.select(op, *contract.column_names, *kept, replaced)
     # Rows as one value each: what is said once per row needs not be planned once per column.
     row = F.expr(_row(contract))
     names = (*contract.key, REJECT_KEY)
-    marks = (r.REASONS, r.WARNINGS, r.RECORD, r.FATE)
-    wanted = rows.select(*names, row.alias("row"), *marks).alias("wanted")
-    present = _present(published, refused, contract).alias("present")
-    matches = [F.col(f"wanted.{name}").eqNullSafe(F.col(f"present.{name}")) for name in names]
-    joined = wanted.join(present, reduce(lambda a, b: a & b, matches), "full_outer")
+    marks = (r.REASONS, r.WARNINGS, r.RECORD, r.DISPOSITION)
+    expected = rows.select(*names, row.alias("row"), *marks).alias("expected")
+    existing = _existing(published, rejected, contract).alias("existing")
+    matches = [F.col(f"expected.{name}").eqNullSafe(F.col(f"existing.{name}")) for name in names]
+    joined = expected.join(existing, reduce(lambda a, b: a & b, matches), "full_outer")
     either = joined.select(
         _op(is_forgiving).alias(OP),
         _either("row"),
         *(_either(name) for name in (REJECT_KEY, r.REASONS)),
-        *(F.col(f"wanted.{name}").alias(name) for name in (r.WARNINGS, r.RECORD, r.FATE)),
-        F.when(F.col("present.is_row"), F.col("present.row")).alias(REPLACES),
+        *(F.col(f"expected.{name}").alias(name) for name in (r.WARNINGS, r.RECORD, r.DISPOSITION)),
+        F.when(F.col("existing.is_row"), F.col("existing.row")).alias(REPLACES),
     )
     return either.select("row.*", *(name for name in either.columns if name != "row"))
 
@@ -133,8 +137,8 @@ def staged(changes: DataFrame, contract: Contract, mark: str) -> DataFrame:
     )
 
 
-def _present(
-    published: DataFrame | None, refused: DataFrame | None, contract: Contract
+def _existing(
+    published: DataFrame | None, rejected: DataFrame | None, contract: Contract
 ) -> DataFrame:
     parts = []
     if published is not None:
@@ -147,7 +151,7 @@ def _present(
                 F.lit(True).alias("is_row"),
             )
         )
-    if refused is not None:
+    if rejected is not None:
         cells = ", ".join(
             f"{c.name if c.name in contract.key else f'CAST(NULL AS {c.type})'} AS {c.name}"
             for c in contract.columns
@@ -155,35 +159,40 @@ def _present(
         names = (*contract.key, REJECT_KEY)
         is_row = F.lit(False).alias("is_row")
         parts.append(
-            refused.select(*names, F.expr(f"struct({cells})").alias("row"), r.REASONS, is_row)
+            rejected.select(*names, F.expr(f"struct({cells})").alias("row"), r.REASONS, is_row)
         )
     return reduce(lambda a, b: a.unionByName(b), parts)
 
 
 def _op(is_forgiving: bool) -> Column:
-    is_row = F.col("present.is_row")
-    differs = ~F.col("wanted.row").eqNullSafe(F.col("present.row"))
+    is_row = F.col("existing.is_row")
+    differs = ~F.col("expected.row").eqNullSafe(F.col("existing.row"))
     if not is_forgiving:
-        differs = differs | (F.size(f"wanted.{r.REASONS}") > 0)
-    wanted = _wanted_op(F.col(f"wanted.{r.FATE}"), is_row.isNull(), differs)
+        differs = differs | (F.size(f"expected.{r.REASONS}") > 0)
+    expected = _expected_op(F.col(f"expected.{r.DISPOSITION}"), is_row.isNull(), differs)
     gone = F.when(is_row, REMOVE).otherwise(RESOLVE)
-    return F.when(F.col("wanted.row").isNull(), gone).otherwise(wanted)
+    return F.when(F.col("expected.row").isNull(), gone).otherwise(expected)
 
 
-def _wanted_op(fate: Column, is_new: Column, differs: Column) -> Column:
-    is_refused = fate.isin(r.QUARANTINED, r.UNREADABLE)
+def _expected_op(disposition: Column, is_new: Column, differs: Column) -> Column:
+    is_rejected = disposition.isin(r.QUARANTINED, r.UNREADABLE)
     return (
-        F.when(fate == r.CURRENT, F.when(is_new, INSERT).when(differs, UPDATE).otherwise(UNCHANGED))
-        .when(is_refused, F.when(is_new, REFUSE).otherwise(STILL_REFUSED))
-        .otherwise(fate)
+        F.when(
+            disposition == r.CURRENT,
+            F.when(is_new, INSERT).when(differs, UPDATE).otherwise(UNCHANGED),
+        )
+        .when(is_rejected, F.when(is_new, REFUSE).otherwise(STILL_REFUSED))
+        .otherwise(disposition)
     )
 
 
 def _either(name: str) -> Column:
-    """The wanted value, or for a row that is not wanted any more the present one."""
-    is_wanted = F.col("wanted.row").isNotNull()
+    """The expected value, or for a row that is not expected any more the existing one."""
+    is_expected = F.col("expected.row").isNotNull()
     return (
-        F.when(is_wanted, F.col(f"wanted.{name}")).otherwise(F.col(f"present.{name}")).alias(name)
+        F.when(is_expected, F.col(f"expected.{name}"))
+        .otherwise(F.col(f"existing.{name}"))
+        .alias(name)
     )
 
 

@@ -47,11 +47,11 @@ def is_conflict(error: Exception) -> bool:
 
 def staged_rows(claimed: Claim, version: int, ops: tuple[str, ...]) -> str:
     """SQL for the rows of this attempt in a committed version of the staging table."""
-    wanted = ", ".join(literal(op) for op in ops)
+    expected = ", ".join(literal(op) for op in ops)
     return (
         f"SELECT * FROM {claimed.run.warehouse.identifier(claimed.staging)} "
         f"VERSION AS OF {version} WHERE {RUN_ID} = {literal(claimed.attempt_id)}"
-        f" AND {OP} IN ({wanted})"
+        f" AND {OP} IN ({expected})"
     )
 
 
@@ -102,17 +102,17 @@ def merge(claimed: Claim, version: int, scope: Scope, result: AuditResult) -> in
         warehouse.spark.sql(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({source})")
         return published
     counts = result.counts
-    wanted = sum(counts[op] for op in ROW_OPS)
+    expected = sum(counts[op] for op in ROW_OPS)
     clauses = "".join(text for op, text in _clauses(claimed).items() if counts[op])
-    with warehouse.partitioned(None if wanted > _SMALL else 1):
+    with warehouse.partitioned(None if expected > _SMALL else 1):
         (done,) = warehouse.spark.sql(
             f"MERGE INTO {target} t USING ({source}) s ON {_match(claimed, scope, result)}{clauses}"
         ).collect()
     # An append-only row that is there already is as it should be: its key is its content.
-    if done["num_affected_rows"] != wanted and not contract.append_only:
+    if done["num_affected_rows"] != expected and not contract.append_only:
         raise StaleError(
             f"{contract.name} was written by another run in between "
-            f"({done['num_affected_rows']} of {wanted} rows were as they had been read): "
+            f"({done['num_affected_rows']} of {expected} rows were as they had been read): "
             "run again when the other run has ended."
         )
     return published if done["num_affected_rows"] else claimed.changes.target.version
@@ -125,8 +125,8 @@ def _match(claimed: Claim, scope: Scope, result: AuditResult) -> str:
         f"t.{name} BETWEEN {literal(least)} AND {literal(greatest)}"
         for name, (least, greatest) in result.bounds.items()
     ]
-    near = f"({scope.predicate(since=scope.since, prefix='t.')})"
-    return " AND ".join([*keys, *bounds, near])
+    pruned = f"({scope.predicate(since=scope.since, prefix='t.')})"
+    return " AND ".join([*keys, *bounds, pruned])
 
 
 def _clauses(claimed: Claim) -> dict[str, str]:

@@ -13,8 +13,9 @@ from paceline.errors import PacelineError
 from paceline.publish import diff, staged
 from paceline.publish.bounds import bounded
 from paceline.publish.changes import feeds, lost_feed
-from paceline.publish.claim import Claim
+from paceline.publish.claim import Claim, Outcome
 from paceline.recipe import EVERYTHING, Scope
+from paceline.store.ledger import Entry
 from paceline.store.quarantine import QUARANTINE
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _FAR = "far"
 _log = logging.getLogger(__name__)
 
 
-class Arrivals(Protocol):
+class NewRecords(Protocol):
     """The deliveries of the landing zone for one bronze table."""
 
     @property
@@ -55,8 +56,10 @@ class Staged:
     scope: Scope
 
 
-def stage(claimed: Claim, arrivals: Arrivals | None) -> Staged | None:
+def stage(claimed: Claim, outcome: Outcome, new_records: NewRecords | None) -> Staged | None:
     """Writes the rows that differ; returns where they are, None without any.
+
+    What has been compared, and why, is filled in to the outcome.
 
     Raises:
         PacelineError: when the records do not add up to what has been read, or a recipe gave rows
@@ -66,37 +69,38 @@ def stage(claimed: Claim, arrivals: Arrivals | None) -> Staged | None:
     before = warehouse.position(claimed.staging).version
     counts: Counter[str] = Counter()
     scope: Scope | None = EVERYTHING
-    if arrivals is not None:
-        for frame in arrivals.frames():
-            counts.update(_written(claimed, _arrived(claimed, frame), EVERYTHING))
+    if new_records is not None:
+        for frame in new_records.frames():
+            counts.update(_written(claimed, _new_rows(claimed, frame), EVERYTHING))
     else:
-        scope, written = _changed(claimed, before)
+        scope, written = _changed(claimed, outcome, before)
         counts.update(written)
-    _count(claimed, counts, scope, arrivals)
+    _count(claimed, outcome.entry, counts, scope, new_records)
     # Delta writes no commit without rows. Staging is append only, so that this version and every
     # later one hold what has been written here.
     version = warehouse.position(claimed.staging).version
     return Staged(version, scope) if scope is not None and version > before else None
 
 
-def _changed(claimed: Claim, before: int) -> tuple[Scope | None, dict[str, int]]:
+def _changed(claimed: Claim, outcome: Outcome, before: int) -> tuple[Scope | None, dict[str, int]]:
     """Writes what differs in the part that can; in all of it when a change feed has been lost.
 
     Another error may pass: staging is tried once more when it has not gone past version `before`.
     """
     warehouse = claimed.run.warehouse
     try:
-        return _written_in(claimed, _scope(claimed))
+        return _written_in(claimed, _scope(claimed, outcome))
     except Exception as error:
         lost = lost_feed(claimed.changes, warehouse)
         is_final = isinstance(error, PacelineError) or warehouse.version(claimed.staging) > before
         if lost is None and is_final:
             raise
     if lost is None:
-        return _written_in(claimed, _scope(claimed))
+        return _written_in(claimed, _scope(claimed, outcome))
     reason = f"the change feed of {lost} no longer reaches back to the last run"
-    found = replace(claimed.changes, since={}, everything=reason)
-    return _written_in(claimed, _scope(replace(claimed, changes=found)))
+    found = replace(claimed.changes, since={}, full_compare_reason=reason)
+    widened = replace(claimed, changes=found)
+    return _written_in(widened, _scope(widened, outcome))
 
 
 def _written_in(claimed: Claim, touched: Scope) -> tuple[Scope | None, dict[str, int]]:
@@ -106,52 +110,58 @@ def _written_in(claimed: Claim, touched: Scope) -> tuple[Scope | None, dict[str,
     return scope, _written(claimed, _compared(claimed, scope), scope)
 
 
-def _scope(claimed: Claim) -> Scope:
+def _scope(claimed: Claim, outcome: Outcome) -> Scope:
     """The part of the table that can differ; a window restricts even a comparison of all rows."""
-    entry, found = claimed.entry, claimed.changes
+    found = claimed.changes
     is_restricted = claimed.is_window and set(claimed.table.inputs) == set(
         claimed.table.windowed_inputs
     )
-    if found.everything is not None and not is_restricted:
-        entry.scope = found.everything
-        _log.info(f"{claimed.table.name}: comparing all rows, {found.everything}")
+    if found.full_compare_reason is not None and not is_restricted:
+        outcome.entry.full_compare_reason = found.full_compare_reason
+        _log.info(f"{claimed.table.name}: comparing all rows, {found.full_compare_reason}")
         return EVERYTHING
-    changed = feeds(found, claimed.run.warehouse)
-    return claimed.table.touched(changed, claimed.inputs(), claimed.own(), claimed.run.context)
+    contracts = claimed.run.context.contracts
+    changed = feeds(claimed.table, contracts, found, claimed.run.warehouse)
+    return claimed.table.touched(changed, claimed.inputs(), claimed.own(), claimed.context)
 
 
 def _compared(claimed: Claim, scope: Scope) -> DataFrame:
-    """What the recipe wants in the scope against what is published and refused there."""
+    """What the recipe wants in the scope against what is published and rejected there."""
     contract = claimed.contract
-    rows = claimed.table.rows(scope, claimed.inputs(), claimed.own(), claimed.run.context)
+    rows = claimed.table.rows(scope, claimed.inputs(), claimed.own(), claimed.context)
     published = None if claimed.is_first else scope.select(claimed.own())
-    refused = None
+    rejected = None
     if claimed.is_forgiving:
         quarantine = claimed.run.warehouse.table(QUARANTINE)
-        refused = diff.open_rejects(quarantine, scope, contract)
-    wanted = diff.judged(rows, contract, claimed.policy)
-    return diff.difference(wanted, published, refused, contract, is_forgiving=claimed.is_forgiving)
+        rejected = diff.open_rejects(quarantine, scope, contract)
+    expected = diff.judged(rows, contract, claimed.policy)
+    return diff.difference(
+        expected, published, rejected, contract, is_forgiving=claimed.is_forgiving
+    )
 
 
-def _arrived(claimed: Claim, frame: DataFrame) -> DataFrame:
+def _new_rows(claimed: Claim, frame: DataFrame) -> DataFrame:
     """Records of new deliveries; after a lost seal, without those that are there already."""
     contract = claimed.contract
-    rows = claimed.table.rows(EVERYTHING, {"landing": frame}, claimed.own(), claimed.run.context)
-    if claimed.changes.everything is not None and not claimed.is_first:
+    rows = claimed.table.rows(EVERYTHING, {"landing": frame}, claimed.own(), claimed.context)
+    if claimed.changes.full_compare_reason is not None and not claimed.is_first:
         rows = rows.join(claimed.own().select(*contract.key), [*contract.key], "left_anti")
         rows = rows.select(*contract.column_names)
-    wanted = diff.judged(rows, contract, claimed.policy)
-    return diff.difference(wanted, None, None, contract)
+    expected = diff.judged(rows, contract, claimed.policy)
+    return diff.difference(expected, None, None, contract)
 
 
 def _written(claimed: Claim, differences: DataFrame, scope: Scope) -> dict[str, int]:
-    """Appends the differing rows to staging; returns all compared rows, by operation and fate."""
+    """Stages the differing rows; returns all compared ones, by operation and disposition."""
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
     observed = Observation()
     tallies = [F.count_if(F.col(staged.OP) == op).alias(op) for op in staged.OPS]
-    tallies += [F.count_if(F.col(recipe.FATE) == fate).alias(fate) for fate in recipe.FATES]
+    tallies += [
+        F.count_if(F.col(recipe.DISPOSITION) == disposition).alias(disposition)
+        for disposition in recipe.DISPOSITIONS
+    ]
     is_far = F.col(staged.OP).isin(*staged.ROW_OPS) & ~F.expr(scope.predicate(since=scope.since))
     tallies.append(F.count_if(is_far).alias(_FAR))
     # Adaptive execution drops the observation of an empty plan, and nobody would ever answer: one
@@ -173,26 +183,29 @@ def _written(claimed: Claim, differences: DataFrame, scope: Scope) -> dict[str, 
 
 
 def _count(
-    claimed: Claim, counts: Counter[str], scope: Scope | None, arrivals: Arrivals | None
+    claimed: Claim,
+    entry: Entry,
+    counts: Counter[str],
+    scope: Scope | None,
+    new_records: NewRecords | None,
 ) -> None:
-    entry = claimed.entry
-    if arrivals is not None:
-        counts[recipe.IGNORED] = arrivals.ignored()
+    if new_records is not None:
+        counts[recipe.IGNORED] = new_records.ignored()
     entry.rows_unchanged = counts[staged.UNCHANGED]
     entry.rows_compared = sum(counts[op] for op in (staged.UNCHANGED, *staged.ROW_OPS))
     entry.rows_quarantined = counts[staged.REFUSE] + counts[staged.STILL_REFUSED]
-    entry.fates = {fate: counts[fate] for fate in recipe.FATES}
-    entry.rows_read = found = sum(entry.fates.values())
-    entry.rows_superseded = sum(counts[fate] for fate in recipe.REPLACED_FATES)
+    entry.dispositions = {disposition: counts[disposition] for disposition in recipe.DISPOSITIONS}
+    entry.rows_read = found = sum(entry.dispositions.values())
+    entry.rows_superseded = sum(counts[disposition] for disposition in recipe.REPLACED_DISPOSITIONS)
     expected = found
-    if arrivals is not None and claimed.changes.everything is None:
-        expected = arrivals.read() + arrivals.ignored()
+    if new_records is not None and claimed.changes.full_compare_reason is None:
+        expected = new_records.read() + new_records.ignored()
     elif claimed.table.judges_records and scope is not None:
         (source,) = claimed.table.inputs
         expected = scope.select(claimed.inputs()[source]).count()
     if found != expected:
         raise PacelineError(
             f"The records of {claimed.table.name} do not add up ({expected} were read, {found} "
-            f"are accounted for: {entry.fates}): nothing was published; run again with --debug "
-            "and report it."
+            f"are accounted for: {entry.dispositions}): nothing was published; run again with "
+            "--debug and report it."
         )

@@ -7,18 +7,16 @@ resumed: the next one starts over, and finds by comparison what is left to do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from random import uniform
 from time import sleep
 
 from paceline.contract import Contract
 from paceline.errors import in_short
 from paceline.publish.audit import BROKEN, FAIL, AuditContext, Check, audit, rejection
-from paceline.publish.claim import Claim, Run, claim, new_entry, settle
+from paceline.publish.claim import Claim, Outcome, Run, claim, new_entry, settle, table_context
 from paceline.publish.constraints import PROPERTY, constrained
 from paceline.publish.merge import StaleError, is_conflict, merge, quarantine, staged_rows
 from paceline.publish.staged import (
@@ -33,11 +31,17 @@ from paceline.publish.staged import (
     staging_ddl,
     staging_name,
 )
-from paceline.publish.staging import Arrivals, Staged, stage
+from paceline.publish.staging import NewRecords, Staged, stage
 from paceline.recipe import Table
 from paceline.sources.files import without_path_numbers
 from paceline.store import ledger
-from paceline.store.annotations import CONTRACT_PROPERTY, describe, stated_contract, tag
+from paceline.store.annotations import (
+    CONTRACT_PROPERTY,
+    describe,
+    set_properties,
+    stated_contract,
+    tag,
+)
 from paceline.store.ledger import Entry, Verdict
 from paceline.store.quarantine import adopt
 from paceline.store.warehouse import APPEND_ONLY, CHANGE_FEED, NO_STATISTICS, Warehouse
@@ -54,7 +58,7 @@ _PAUSE_S = 0.5
 def create(warehouse: Warehouse, contract: Contract, policy: str) -> None:
     """Makes a table and its staging table known, creating what is missing.
 
-    Comments and tags follow a contract of another version.
+    Columns, comments and tags follow a contract of another version.
     """
     properties = APPEND_ONLY if contract.append_only else CHANGE_FEED
     # Files are skipped by ids and days; statistics of the other columns would only cost.
@@ -69,112 +73,131 @@ def create(warehouse: Warehouse, contract: Contract, policy: str) -> None:
         properties | skipping | checks | described,
         clustered_by=clustered_by,
         comment=contract.description,
+        is_run=True,
     )
     if found is None:
         tag(warehouse, contract)
     elif found.get(CONTRACT_PROPERTY) != described[CONTRACT_PROPERTY]:
         describe(warehouse, contract)
-    staging = staging_name(contract.name)
-    warehouse.create(staging, staging_ddl(contract), NO_STATISTICS, partitioned_by=(RUN_ID,))
+    if found is not None and any(found.get(key) != value for key, value in skipping.items()):
+        set_properties(warehouse, contract.name, skipping)
+    # Checked by itself: a run may have died between the two. Staged rows are nobody's but a run's.
+    warehouse.create(
+        staging_name(contract.name),
+        staging_ddl(contract),
+        NO_STATISTICS,
+        partitioned_by=(RUN_ID,),
+        is_disposable=True,
+    )
 
 
-def publish(recipe: Table, run: Run, arrivals: Arrivals | None = None) -> Entry:
-    """Brings one table up to date with its inputs; returns its row of the ledger.
+def publish(recipe: Table, run: Run, new_records: NewRecords | None = None) -> Outcome:
+    """Brings one table up to date with its inputs.
+
+    An error is part of the outcome: counts do not reconcile, an input has been lost, others keep
+    publishing in between, or anything that Spark or a disk may say.
 
     Args:
         recipe: of the table.
         run: the run.
-        arrivals: the deliveries, for a table that the landing zone feeds.
-
-    Raises:
-        PacelineError: when counts do not reconcile, an input has been lost, or others keep
-            publishing in between.
+        new_records: the deliveries, for a table that the landing zone feeds.
     """
     for attempt in range(1, MAX_ATTEMPTS):
-        try:
-            return _attempt(_claimed(recipe, run, attempt), arrivals)
-        except Exception as error:
-            if not isinstance(error, StaleError) and not is_conflict(error):
-                raise
-            _log.info(f"{recipe.name}: another run is publishing, starting over")
-            sleep(uniform(0, _PAUSE_S * 2**attempt))
-    return _attempt(_claimed(recipe, run, MAX_ATTEMPTS), arrivals)
+        outcome = _attempt(recipe, run, attempt, new_records)
+        error = outcome.error
+        if error is None or not (isinstance(error, StaleError) or is_conflict(error)):
+            return outcome
+        _log.info(f"{recipe.name}: another run is publishing, starting over")
+        sleep(uniform(0, _PAUSE_S * 2**attempt))
+    return _attempt(recipe, run, MAX_ATTEMPTS, new_records)
 
 
-@contextmanager
-def noting_failure(entry: Callable[[], Entry], run: Run) -> Iterator[None]:
-    """Notes an error in the row of the ledger as far as that is still possible, and lets it out.
+def failed(recipe: Table, run: Run, error: Exception, outcome: Outcome | None = None) -> Outcome:
+    """A table whose work an error has ended, noted in the ledger as far as that is still possible.
 
     The numbers in paths may be ids, which have no place there.
+
+    Args:
+        recipe: of the table.
+        run: the run.
+        error: the error.
+        outcome: what has been done before; None when it came before CLAIM.
     """
-    try:
-        yield
-    except Exception as error:
-        failed = replace(
-            entry(),
-            status=ledger.FAILED,
-            finished_at=datetime.now(UTC),
-            message=without_path_numbers(in_short(error))[:500],
-        )
-        run.outcomes[failed.table_name] = failed
+    if outcome is None:
+        # What is wrong may be the recipe itself, and then nothing more is known of the table.
+        entry = Entry(run.run_id, run.job, recipe.name, started_at=datetime.now(UTC))
         with suppress(Exception):
-            ledger.replace(run.warehouse, failed)
-        raise
+            entry = new_entry(recipe, run, table_context(recipe, run))
+        outcome = Outcome(entry)
+    outcome.error, outcome.is_noted = error, True
+    outcome.entry.status = ledger.FAILED
+    outcome.entry.finished_at = datetime.now(UTC)
+    outcome.entry.message = without_path_numbers(in_short(error))[:500]
+    with suppress(Exception):
+        ledger.replace(run.warehouse, outcome.entry)
+    return outcome
 
 
-def _claimed(recipe: Table, run: Run, attempt: int) -> Claim:
-    with noting_failure(partial(new_entry, recipe, run), run):
-        return claim(recipe, run, attempt)
+def _attempt(recipe: Table, run: Run, attempt: int, new_records: NewRecords | None) -> Outcome:
+    try:
+        claimed = claim(recipe, run, attempt)
+        outcome = Outcome(new_entry(recipe, run, claimed.context))
+    except Exception as error:
+        return failed(recipe, run, error)
+    entry, changes = outcome.entry, claimed.changes
+    entry.input_versions = list(changes.pins.values())
+    if new_records is not None and changes.full_compare_reason is not None:
+        entry.full_compare_reason = changes.full_compare_reason
+        _log.info(f"{entry.table_name}: reading all deliveries again, {entry.full_compare_reason}")
+        new_records.read_all_again()
+    if _is_idle(claimed, new_records):
+        settle(claimed, entry, ledger.UNCHANGED, changes.target.version)
+        return outcome
+    try:
+        _take_steps(claimed, outcome, new_records)
+    except Exception as error:
+        return failed(recipe, run, error, outcome)
+    return outcome
 
 
-def _attempt(claimed: Claim, arrivals: Arrivals | None) -> Entry:
-    entry, run = claimed.entry, claimed.run
-    version = claimed.changes.target.version
-    if arrivals is not None and claimed.changes.everything is not None:
-        entry.scope = claimed.changes.everything
-        _log.info(f"{entry.table_name}: reading all deliveries again, {entry.scope}")
-        arrivals.read_all_again()
-    if _is_idle(claimed, arrivals):
-        # Nothing to claim: the row is written with those of the other idle tables, in one commit.
-        settle(claimed, ledger.UNCHANGED, version)
-        run.idle.append(entry)
-        return entry
-    with noting_failure(lambda: entry, run):
-        with _step(claimed, "claim"):
-            _append_or_replace(claimed)
-        with _step(claimed, "stage"):
-            staged = stage(claimed, arrivals)
-        status = ledger.UNCHANGED
-        if staged is not None:
-            status, version = _judge_and_publish(claimed, staged)
-        elif _is_vain(claimed):
-            status = ledger.REJECTED
-        else:
-            with constrained(claimed, ()):
-                pass  # the rules may be others although no row is
-        with _step(claimed, "seal"):
-            if not run.is_alone:
-                _refuse_overtaken(claimed)
-            if claimed.doubtful and status != ledger.REJECTED:
-                adopt(run.warehouse, entry.table_name, claimed.doubtful, run.run_id)
-            if arrivals is not None and status != ledger.REJECTED:
-                arrivals.remember()
-            _seal(claimed, status, version)
-    return entry
+def _take_steps(claimed: Claim, outcome: Outcome, new_records: NewRecords | None) -> None:
+    """The steps from CLAIM to SEAL."""
+    entry, run = outcome.entry, claimed.run
+    with _step(claimed, "claim"):
+        _append_or_replace(claimed, entry)
+        outcome.is_noted = True
+    with _step(claimed, "stage"):
+        staged = stage(claimed, outcome, new_records)
+    status, version = ledger.UNCHANGED, claimed.changes.target.version
+    if staged is not None:
+        status, version = _judge_and_publish(claimed, outcome, staged)
+    elif _is_vain(claimed, outcome):
+        status = ledger.REJECTED
+    else:
+        with constrained(claimed, (), compares_all=entry.full_compare_reason is not None):
+            pass  # the rules may be others although no row is
+    with _step(claimed, "seal"):
+        if not run.is_alone:
+            _refuse_overtaken(claimed)
+        if claimed.doubtful and status != ledger.REJECTED:
+            adopt(run.warehouse, entry.table_name, claimed.doubtful, run.run_id)
+        if new_records is not None and status != ledger.REJECTED:
+            new_records.remember()
+        _seal(claimed, entry, status, version)
 
 
-def _append_or_replace(claimed: Claim) -> None:
+def _append_or_replace(claimed: Claim, entry: Entry) -> None:
     """A second attempt takes the place of the first: one row per run and table."""
     if claimed.attempt == 1:
-        ledger.append(claimed.run.warehouse, [claimed.entry])
+        ledger.append(claimed.run.warehouse, [entry])
     else:
-        ledger.replace(claimed.run.warehouse, claimed.entry)
+        ledger.replace(claimed.run.warehouse, entry)
 
 
-def _is_idle(claimed: Claim, arrivals: Arrivals | None) -> bool:
-    if arrivals is not None:
-        return arrivals.is_empty
-    context = claimed.run.context
+def _is_idle(claimed: Claim, new_records: NewRecords | None) -> bool:
+    if new_records is not None:
+        return new_records.is_empty
+    context = claimed.context
     is_new_day = claimed.table.has_horizon and context.horizon != context.horizon_before
     is_asked = claimed.is_window and claimed.table.follows_window
     return claimed.changes.is_none and not is_new_day and not is_asked
@@ -187,15 +210,16 @@ def _step(claimed: Claim, step: str) -> Iterator[None]:
     claimed.run.hook("after", step, claimed.table.name)
 
 
-def _judge_and_publish(claimed: Claim, staged: Staged) -> tuple[str, int]:
+def _judge_and_publish(claimed: Claim, outcome: Outcome, staged: Staged) -> tuple[str, int]:
     """The steps from AUDIT to PUBLISH on the committed staged version: status and new version."""
-    entry, version = claimed.entry, claimed.changes.target.version
+    entry, version = outcome.entry, claimed.changes.target.version
+    compares_all = entry.full_compare_reason is not None
     rows = claimed.run.warehouse.spark.sql(staged_rows(claimed, staged.version, STAGED))
     with _step(claimed, "audit"):
         result = audit(rows, claimed.contract, _audit_context(claimed))
         entry.verdict = result.verdict
     with _step(claimed, "record"):
-        _record(claimed, result.checks)
+        _record(claimed, outcome, result.checks)
     if result.failures:
         entry.message = rejection(claimed, result.failures)
         _log.info(entry.message)
@@ -206,10 +230,11 @@ def _judge_and_publish(claimed: Claim, staged: Staged) -> tuple[str, int]:
     with _step(claimed, "quarantine"):
         if result.counts[REFUSE] or result.counts[RESOLVE]:
             quarantine(claimed, staged.version)
-    with _step(claimed, "publish"), constrained(claimed, result.checks) as commits_before:
+    publishing = constrained(claimed, result.checks, compares_all=compares_all)
+    with _step(claimed, "publish"), publishing as commits_before:
         if any(result.counts[op] for op in ROW_OPS):
             version = merge(claimed, staged.version, staged.scope, result) + commits_before
-    entry.touched_athletes = result.touched_athletes
+    entry.touched_entities = result.touched_entities
     entry.touched_days = result.touched_days
     entry.rows_inserted = result.counts[INSERT]
     entry.rows_updated = result.counts[UPDATE]
@@ -217,16 +242,15 @@ def _judge_and_publish(claimed: Claim, staged: Staged) -> tuple[str, int]:
     return ledger.PUBLISHED, version
 
 
-def _seal(claimed: Claim, status: str, version: int) -> None:
+def _seal(claimed: Claim, entry: Entry, status: str, version: int) -> None:
     if status == ledger.REJECTED:
-        claimed.entry.status, claimed.entry.finished_at = status, datetime.now(UTC)
-        claimed.run.outcomes[claimed.table.name] = claimed.entry
+        entry.status, entry.finished_at = status, datetime.now(UTC)
     else:
-        settle(claimed, status, version)
-    ledger.replace(claimed.run.warehouse, claimed.entry)
+        settle(claimed, entry, status, version)
+    ledger.replace(claimed.run.warehouse, entry)
 
 
-def _record(claimed: Claim, checks: Sequence[Check]) -> None:
+def _record(claimed: Claim, outcome: Outcome, checks: Sequence[Check]) -> None:
     run, at = claimed.run, datetime.now(UTC)
     rows = [
         Verdict(
@@ -243,12 +267,12 @@ def _record(claimed: Claim, checks: Sequence[Check]) -> None:
         for check in checks
     ]
     ledger.append_rows(run.warehouse, ledger.VERDICTS, ledger.VERDICTS_DDL, rows)
-    run.verdicts[claimed.table.name] = rows
+    outcome.verdicts = rows
 
 
 def _audit_context(claimed: Claim) -> AuditContext:
     run, recipe, sealed = claimed.run, claimed.table, claimed.sealed
-    follows_changes = claimed.changes.everything is None and not claimed.is_window
+    follows_changes = claimed.changes.full_compare_reason is None and not claimed.is_window
     return AuditContext(
         policy=claimed.policy,
         warnings=recipe.warnings,
@@ -261,15 +285,15 @@ def _audit_context(claimed: Claim) -> AuditContext:
     )
 
 
-def _is_vain(claimed: Claim) -> bool:
+def _is_vain(claimed: Claim, outcome: Outcome) -> bool:
     """Whether nothing at all came for a table that may not be empty; the verdict is recorded."""
-    least, entry = claimed.contract.thresholds.min_table_rows, claimed.entry
+    least, entry = claimed.contract.thresholds.min_table_rows, outcome.entry
     is_accepted = "row_count" in claimed.run.accepted.get(entry.table_name, {})
     if not (claimed.is_first and least) or claimed.policy == "ALWAYS" or is_accepted:
         return False
     check = Check("row_count", 0, least, BROKEN, FAIL)
     entry.verdict, entry.message = FAIL, rejection(claimed, [check])
-    _record(claimed, [check])
+    _record(claimed, outcome, [check])
     _log.info(entry.message)
     return True
 

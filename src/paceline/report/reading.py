@@ -122,13 +122,13 @@ def known(warehouse: Warehouse, names: Sequence[str]) -> None:
 
 def _days(warehouse: Warehouse, position: Position, athlete_id: int) -> list[Day]:
     columns = [f.name for f in fields(Day)]
-    rows = warehouse.at(position).where(f"athlete_id = {literal(athlete_id)}")
+    rows = warehouse.as_of(position).where(f"athlete_id = {literal(athlete_id)}")
     return [Day(*row) for row in rows.select(*columns).orderBy("as_of_date").collect()]
 
 
 def _activities(warehouse: Warehouse, position: Position, athlete_id: int) -> list[Activity]:
     columns = [f.name for f in fields(Activity)]
-    rows = warehouse.at(position).where(f"athlete_id = {literal(athlete_id)}")
+    rows = warehouse.as_of(position).where(f"athlete_id = {literal(athlete_id)}")
     ordered = rows.orderBy("local_day", "activity_id").select(*columns)
     return [Activity(*row) for row in ordered.collect()]
 
@@ -191,7 +191,7 @@ def _warnings(
     """How many rows an athlete has, and the rules that only warn which some of them break."""
     rules = [rule for rule in contract.rules if rule.severity == "warning"]
     counts = [f"count_if(NOT coalesce({rule.predicate}, FALSE)) AS {rule.name}" for rule in rules]
-    rows = warehouse.at(position).where(f"athlete_id = {literal(athlete_id)}")
+    rows = warehouse.as_of(position).where(f"athlete_id = {literal(athlete_id)}")
     (found,) = rows.selectExpr("count(*) AS athlete_rows", *counts).collect()
     return found["athlete_rows"], [
         Finding(contract.name, rule.name, rule.description, found[rule.name])

@@ -14,6 +14,7 @@ from paceline.sources.record import (
     parse_id,
     parse_instant_us,
 )
+from paceline.sources.source import Source
 
 
 def records(stream: Readable, relative_path: str, limits: Limits = DEFAULTS) -> Iterator[Record]:
@@ -45,3 +46,13 @@ def _day(value: object) -> date | None:
         return date.fromisoformat(value)
     except ValueError:
         return None
+
+
+SOURCE = Source(
+    name="athlete_settings",
+    folder="athlete_settings",
+    suffixes=(".jsonl",),
+    table="bronze.athlete_settings",
+    rank=2,
+    records=lambda stream, path, headers, limits: records(stream, path, limits),
+)

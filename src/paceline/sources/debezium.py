@@ -19,6 +19,7 @@ from paceline.sources.record import (
     parse_natural,
     unreadable,
 )
+from paceline.sources.source import IN_ENVELOPE, Source
 
 _YEAR_10000_US = 253_402_300_800_000_000
 
@@ -102,3 +103,14 @@ def _instant_us(milliseconds: object) -> int | None:
         milliseconds = int(milliseconds)
     number = parse_natural(milliseconds)
     return None if number is None else number * 1000
+
+
+SOURCE = Source(
+    name="debezium",
+    folder="cdc",
+    suffixes=(".jsonl",),
+    table="bronze.strava_activities",
+    rank=3,
+    records=lambda stream, path, headers, limits: records(stream, path, limits),
+    image=IN_ENVELOPE,
+)

@@ -19,14 +19,15 @@ NO_FILE = "is neither a file nor a folder"
 
 # What names an athlete wherever it stands: `athlete_id=7`, `athlete-7`, `athletes/7`, and the name
 # of Strava's own archive, `export_12345678`.
+_SEPARATOR = r"""(?:[\s_.:="'#-]|%[0-9a-f]{2}){0,4}"""
 _ATHLETE = re.compile(
-    r"""(?i)(athlete_id=)[^/\s"',;:)]+"""
-    r"""|(athlete(?:s/|[\s_.:="'-]{0,4}(?:id)?[\s_.:="'-]{0,4}))\d+"""
+    r"""(?i)(athlete_ids?=)(?:\d+,)*[^/\s"',;:)]+"""
+    rf"""|(athlete(?:s/|{_SEPARATOR}(?:ids?)?{_SEPARATOR}))\d+"""
     r"""|(export[_-]?)\d{5,}"""
 )
 
 
-_PATH, _NUMBER = re.compile(r"\S*/\S*"), re.compile(r"\d+")
+_PATH, _NUMBER, _LONG = re.compile(r"\S*/\S*"), re.compile(r"\d+"), re.compile(r"\d{5,}")
 HIDDEN = "***"
 
 
@@ -38,10 +39,11 @@ class Refused(Exception):
 class Listing:
     """What is below a directory, names that start with `.` or `_` left out.
 
-    paths: the files, relative to the directory, with `/`, sorted.
+    root: the directory. paths: the files, relative to the directory, with `/`, sorted.
     refused: path -> why nothing of it is read, to complete a sentence after the path.
     """
 
+    root: Path
     paths: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -58,7 +60,7 @@ def listing(root: Path) -> Listing:
             f"The landing directory {root} does not exist: "
             "create it and put deliveries into it, or name another one with --landing."
         )
-    found = Listing()
+    found = Listing(root)
     home = os.path.realpath(root)
     visited: set[tuple[int, int]] = set()
     folders, linked = [""], list[str]()
@@ -104,9 +106,11 @@ def shown(path: str) -> str:
 def without_path_numbers(text: str) -> str:
     """Return the text `masked`, and with `***` for each number in a word with a `/`.
 
-    They may be ids, and what is kept or sent away names a file well enough without them.
+    They may be ids, and what is kept or sent away names a file well enough without them. A path may
+    have blanks in it, so that long numbers go from the rest of a text that has one, too.
     """
-    return _PATH.sub(lambda path: _NUMBER.sub(HIDDEN, path[0]), masked(text))
+    kept = _PATH.sub(lambda path: _NUMBER.sub(HIDDEN, path[0]), masked(text))
+    return _LONG.sub(HIDDEN, kept) if "/" in text else kept
 
 
 def as_text(path: str) -> str:

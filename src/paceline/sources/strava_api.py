@@ -22,6 +22,7 @@ from paceline.sources.record import (
     too_deep_at,
     unreadable,
 )
+from paceline.sources.source import Source
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -135,3 +136,13 @@ def _elements(text: str, max_depth: int) -> Iterator[tuple[str, object]]:
 def _skip_space(text: str, at: int) -> int:
     match = _SPACE.match(text, at)
     return match.end() if match else at
+
+
+SOURCE = Source(
+    name="strava_api",
+    folder="strava_api",
+    suffixes=(".jsonl", ".json"),
+    table="bronze.strava_activities",
+    rank=2,
+    records=lambda stream, path, headers, limits: records(stream, path, limits),
+)

@@ -26,6 +26,7 @@ from paceline.sources.record import (
     payload_of,
     unreadable,
 )
+from paceline.sources.source import EXPORT, Source
 
 Languages = Mapping[str, Mapping[str, str]]
 """Language code -> what Strava writes there -> what it writes in English."""
@@ -279,3 +280,15 @@ def _plain(text: str) -> str:
     """Return the text as the map spells it, whatever apostrophe or composition the file uses."""
     plain = unicodedata.normalize("NFC", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     return plain.strip("\ufeff \t\r\n\xa0")
+
+
+SOURCE = Source(
+    name="strava_export",
+    folder="strava_export",
+    suffixes=("/activities.csv",),
+    table="bronze.strava_activities",
+    rank=1,
+    records=records,
+    image=EXPORT,
+    needs_athlete=True,
+)

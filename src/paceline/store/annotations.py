@@ -44,6 +44,13 @@ def describe(warehouse: Warehouse, contract: Contract) -> bool:
     return is_done and bool(statements)
 
 
+def set_properties(warehouse: Warehouse, table_name: str, wanted: Mapping[str, str]) -> None:
+    """Sets properties of a table."""
+    listed = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in wanted.items())
+    name = warehouse.identifier(table_name)
+    warehouse.spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES ({listed})")
+
+
 def tag(warehouse: Warehouse, contract: Contract) -> None:
     """Sets the tags of a table and its columns, in a catalog alone; setting them again is free."""
     if warehouse.root is None and warehouse.catalog:
@@ -60,12 +67,12 @@ def comments(
         contract: of the table.
         name: of the table in SQL.
         table_comment: what the table says now.
-        stored: by column, what it says now.
+        stored: by column of the table, what it says now; one that no run has added yet is missing.
     """
     changed = [
         f"{identifier(column.name)} COMMENT {literal(column.comment)}"
         for column in contract.columns
-        if column.comment != stored.get(column.name)
+        if column.name in stored and column.comment != stored[column.name]
     ]
     statements = [f"ALTER TABLE {name} ALTER COLUMN {', '.join(changed)}"] if changed else []
     if table_comment != contract.description:

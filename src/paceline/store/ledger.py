@@ -24,6 +24,13 @@ REJECTED, SKIPPED, FAILED, ABANDONED = "REJECTED", "SKIPPED", "FAILED", "ABANDON
 VERIFIED = "VERIFIED"
 SEALED = (PUBLISHED, UNCHANGED)
 
+# What older releases called them.
+_RENAMED = {
+    "scope": "full_compare_reason",
+    "touched_athletes": "touched_entities",
+    "fates": "dispositions",
+}
+
 # As far back a run is compared with others of its table.
 _LAST_RUNS = 30
 
@@ -42,7 +49,7 @@ input_versions {_POSITIONS} COMMENT 'the versions read',
 cursor {_POSITIONS} COMMENT 'the versions of the inputs up to which everything is published',
 target_id STRING,
 target_version BIGINT COMMENT 'the version of the table at seal',
-scope STRING COMMENT 'why all rows were compared; NULL when the change feed told',
+full_compare_reason STRING COMMENT 'why all rows were compared; NULL when the change feed told',
 rows_read BIGINT COMMENT 'records judged, or rows made',
 rows_compared BIGINT COMMENT 'rows of the table that were compared with what should exist',
 rows_inserted BIGINT,
@@ -51,8 +58,8 @@ rows_deleted BIGINT,
 rows_unchanged BIGINT COMMENT 'rows compared and equal',
 rows_quarantined BIGINT COMMENT 'records in scope that break a rule or cannot be read',
 rows_superseded BIGINT COMMENT 'records that a better version has replaced, copies and deletes',
-fates MAP<STRING, BIGINT> COMMENT 'records read, by what became of them',
-touched_athletes BIGINT COMMENT 'athletes with a changed row',
+dispositions MAP<STRING, BIGINT> COMMENT 'records read, by what became of them',
+touched_entities BIGINT COMMENT 'athletes with a changed row; NULL where rows are about nobody',
 touched_days BIGINT COMMENT 'calendar days with a changed row; NULL where rows have none',
 newest TIMESTAMP COMMENT 'the newest value so far of the column whose age the contract limits',
 code_version STRING,
@@ -88,7 +95,7 @@ class Entry:
     cursor: list[Position] = field(default_factory=list)
     target_id: str | None = None
     target_version: int | None = None
-    scope: str | None = None
+    full_compare_reason: str | None = None
     rows_read: int = 0
     rows_compared: int = 0
     rows_inserted: int = 0
@@ -97,8 +104,8 @@ class Entry:
     rows_unchanged: int = 0
     rows_quarantined: int = 0
     rows_superseded: int = 0
-    fates: dict[str, int] = field(default_factory=dict)
-    touched_athletes: int = 0
+    dispositions: dict[str, int] = field(default_factory=dict)
+    touched_entities: int | None = None
     touched_days: int | None = None
     newest: datetime | None = None
     code_version: str | None = None
@@ -169,6 +176,28 @@ class State:
     unfinished: tuple[tuple[str, str], ...]
 
 
+def is_outdated(warehouse: Warehouse) -> bool:
+    """Whether there is a ledger of an older release, with other names of columns."""
+    if not warehouse.exists(LEDGER):
+        return False
+    warehouse.register(LEDGER)
+    return bool(_RENAMED.keys() & set(warehouse.table(LEDGER).columns))
+
+
+def rename_columns(warehouse: Warehouse) -> None:
+    """Gives the columns of an older ledger the names of today, in one commit."""
+    rows = warehouse.table(LEDGER).withColumnsRenamed(_RENAMED)
+    name = warehouse.identifier(LEDGER)
+    rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true").partitionBy(
+        "run_id", "table_name"
+    ).saveAsTable(name)
+    if warehouse.root is not None:
+        # The catalog of the session now has the columns in another order, and refuses what is
+        # written next. It forgets the name, which keeps the files, and learns it anew.
+        warehouse.spark.sql(f"DROP TABLE {name}")
+        warehouse.register(LEDGER)
+
+
 def state(warehouse: Warehouse) -> State:
     """Reads the last sealed run of each table, and runs that have crashed."""
     latest_first = "PARTITION BY table_name, is_sealed ORDER BY finished_at DESC, started_at DESC"
@@ -183,7 +212,8 @@ def state(warehouse: Warehouse) -> State:
                 ) AS usual_rows
             FROM (
                 SELECT *, status IN ('PUBLISHED', 'UNCHANGED') AS is_sealed,
-                    status = 'PUBLISHED' AND scope IS NULL AND window_start IS NULL AS is_usual
+                    status = 'PUBLISHED' AND full_compare_reason IS NULL
+                        AND window_start IS NULL AS is_usual
                 FROM {warehouse.identifier(LEDGER)}
                 WHERE status IN ('PUBLISHED', 'UNCHANGED', 'STARTED')
             )
@@ -207,6 +237,12 @@ def last_sealed(warehouse: Warehouse, table_name: str) -> str | None:
         f" ORDER BY finished_at DESC, started_at DESC LIMIT 1"
     ).collect()
     return rows[0]["run_id"] if rows else None
+
+
+def table_names(warehouse: Warehouse) -> set[str]:
+    """All tables that a run has ever dealt with."""
+    rows = warehouse.spark.sql(f"SELECT DISTINCT table_name FROM {warehouse.identifier(LEDGER)}")
+    return {row["table_name"] for row in rows.collect()}
 
 
 def rejected(warehouse: Warehouse, run_id: str) -> dict[str, dict[str, float]]:

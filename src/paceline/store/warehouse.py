@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ from paceline.sql import identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+_log = logging.getLogger(__name__)
 
 SCHEMAS = ("bronze", "silver", "feature_store", "ops")
 # Raised when a release changes tables in a way that an older one would damage.
@@ -41,7 +45,7 @@ _registered: set[tuple[str, str]] = set()
 MAINTENANCE = (
     *("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "CLUSTER BY", "COMPUTE STATS"),
     *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "CHANGE COLUMN"),
-    *("CHANGE COLUMNS", "ADD CONSTRAINT", "DROP CONSTRAINT"),
+    *("CHANGE COLUMNS", "ADD COLUMNS", "ADD CONSTRAINT", "DROP CONSTRAINT"),
 )
 
 
@@ -62,8 +66,9 @@ class Warehouse:
         spark: the session.
         root: the local directory of the tables; None when the catalog knows where they are.
         catalog: the catalog's name; empty for Spark's own.
-        schemas: by member of SCHEMAS, what it is called here, where that is another name. Names in
-            SQL change with it; everything else, such as the ledger, keeps the names of SCHEMAS.
+        schemas: by layer (the schema in the name of a table), what it is called here; empty where
+            the layers are those of the feature pipeline, under their own names. Names in SQL change
+            with it; everything else, such as the ledger, keeps the names of the layers.
     """
 
     spark: SparkSession
@@ -96,14 +101,16 @@ class Warehouse:
         """
         if self.root is not None:
             self._forget_others()
-        for schema in SCHEMAS:
+        for schema in self.schemas or SCHEMAS:
             location = f" LOCATION {literal(str(self.root / schema))}" if self.root else ""
             self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.identifier(schema)}{location}")
 
     def _forget_others(self) -> None:
         """Drops the names of other warehouses, which keeps their files; tables of others stay."""
         known = {row[0] for row in self.spark.sql("SHOW SCHEMAS").collect()}
-        for schema in sorted(known & {self.identifier(schema) for schema in SCHEMAS}):
+        for schema in sorted(
+            known & {self.identifier(schema) for schema in self.schemas or SCHEMAS}
+        ):
             for row in self.spark.sql(f"SHOW TABLES IN {schema}").collect():
                 if row["isTemporary"]:
                     continue  # a view of the session, which is listed with every schema
@@ -159,34 +166,51 @@ class Warehouse:
         partitioned_by: tuple[str, ...] = (),
         clustered_by: tuple[str, ...] = (),
         comment: str | None = None,
+        *,
+        is_run: bool = False,
+        is_disposable: bool = False,
     ) -> dict[str, str] | None:
         """Makes a table known, creating it when it is missing.
 
         OPTIMIZE puts rows together that are close in the columns by which a table is clustered.
+
+        Args:
+            table_name: the table.
+            ddl: its columns.
+            properties: of a new table.
+            partitioned_by: columns of a new table.
+            clustered_by: columns of a new table.
+            comment: of a new table.
+            is_run: whether a table that is there gets the columns that it lacks.
+            is_disposable: whether one with other columns is replaced instead, its rows with it.
 
         Returns:
             The properties of a table that was there; None for a new one.
 
         Raises:
             UsageError: when a newer release has written the table.
-            PacelineError: when its columns are not those of the contract.
+            PacelineError: when its columns are not those of the contract, and may not be made so.
         """
-        if self.exists(table_name):
-            self.register(table_name)
-            found = self.properties(table_name)
-            _check_layout(table_name, found)
-            self._check_columns(table_name, ddl)
-            return found
         layout = f" PARTITIONED BY ({', '.join(partitioned_by)})" if partitioned_by else ""
         layout += f" CLUSTER BY ({', '.join(clustered_by)})" if clustered_by else ""
         layout += f" COMMENT {literal(comment)}" if comment else ""
         stated = {**properties, LAYOUT_PROPERTY: str(LAYOUT_VERSION)}
         listed = ", ".join(f"'{key}' = {literal(value)}" for key, value in stated.items())
-        self.spark.sql(
-            f"CREATE TABLE {self._take_name(table_name)} ({ddl}) USING delta{layout}"
+        made = (
+            f"TABLE {self._take_name(table_name)} ({ddl}) USING delta{layout}"
             f"{self._location(table_name)} TBLPROPERTIES ({listed})"
         )
-        return None
+        if not self.exists(table_name):
+            self.spark.sql(f"CREATE {made}")
+            return None
+        self.register(table_name)
+        found = self.properties(table_name)
+        _check_layout(table_name, found)
+        if not is_disposable:
+            self._follow(table_name, ddl, found, clustered_by, is_run=is_run)
+        elif self._columns(ddl) != self._columns_of(self.table(table_name)):
+            self.spark.sql(f"CREATE OR REPLACE {made}")
+        return found
 
     def register(self, table_name: str) -> None:
         """Makes a table that is on disk known to the session; a catalog knows its tables."""
@@ -215,6 +239,10 @@ class Warehouse:
         """A table as it was at a version."""
         name = self.identifier(position.table_name)
         return self.spark.sql(f"SELECT * FROM {name} VERSION AS OF {position.version}")
+
+    def as_of(self, position: Position) -> DataFrame:
+        """A table as it was at a version, with the columns of today: NULL before they came."""
+        return with_columns_of(self.at(position), self.table(position.table_name))
 
     def properties(self, table_name: str) -> dict[str, str]:
         """The properties of a table, among them its constraints."""
@@ -263,21 +291,91 @@ class Warehouse:
         assert self.root is not None
         return self.root.joinpath(*table_name.split("."))
 
-    def _check_columns(self, table_name: str, ddl: str) -> None:
-        empty = self.spark.createDataFrame([], ddl.replace(" NOT NULL", ""))
-        promised = {field.name: field.dataType for field in empty.schema}
+    def _columns(self, ddl: str) -> list[tuple[str, str]]:
+        return self._columns_of(self.spark.createDataFrame([], ddl.replace(" NOT NULL", "")))
+
+    @staticmethod
+    def _columns_of(frame: DataFrame) -> list[tuple[str, str]]:
+        return [(field.name, field.dataType.simpleString()) for field in frame.schema]
+
+    def _follow(
+        self,
+        table_name: str,
+        ddl: str,
+        stated: Mapping[str, str],
+        clustered_by: Collection[str],
+        *,
+        is_run: bool,
+    ) -> None:
+        """Brings the columns of a table that is there up to its DDL, if only columns are new.
+
+        They come as nullable ones, each in its place, and hold NULL until a run has filled them.
+        """
+        promised = self.spark.createDataFrame([], ddl.replace(" NOT NULL", "")).schema
         stored = {field.name: field.dataType for field in self.table(table_name).schema}
-        if list(promised.items()) != list(stored.items()):
+        new = [field for field in promised if field.name not in stored]
+        kept = {field.name: field.dataType for field in promised if field.name in stored}
+        if list(kept.items()) != list(stored.items()):
             differing = sorted(
-                name
-                for name in promised.keys() | stored.keys()
-                if promised.get(name) != stored.get(name)
+                name for name in kept.keys() | stored.keys() if kept.get(name) != stored.get(name)
             )
             raise PacelineError(
                 f"The columns of {table_name} are not those of its contract "
-                f"({', '.join(differing) or 'another order'}): restore the contract, or move the "
-                "table away and run again to rebuild it."
+                f"({', '.join(differing) or 'another order'}), and only new ones can be added: "
+                "restore the contract, or move the table away and run again to rebuild it."
             )
+        if not is_run:
+            refuse_missing(table_name, stored, promised.names)
+        if anew := [field.name for field in new if field.name in clustered_by]:
+            raise PacelineError(
+                f"The contract of {table_name} has another key now, with {', '.join(anew)}, which "
+                "its rows have no value of: move the table away and run again to rebuild it."
+            )
+        required = [field.name for field in new if re.search(rf"\b{field.name} \w+ NOT NULL", ddl)]
+        if required and stated.get("delta.appendOnly") == "true":
+            raise PacelineError(
+                f"{table_name} only grows, so nothing can fill {', '.join(required)} in its rows: "
+                "let the contract say that the new column may be NULL."
+            )
+        if new:
+            places = {name: f"AFTER {last}" for last, name in pairwise(promised.names)}
+            columns = ", ".join(
+                f"{field.name} {field.dataType.simpleString()}"
+                f" COMMENT {literal(field.metadata.get('comment', ''))}"
+                f" {places.get(field.name, 'FIRST')}"
+                for field in new
+            )
+            name = self.identifier(table_name)
+            self.spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({columns})")
+            _log.info(f"{table_name}: added {', '.join(field.name for field in new)}")
+
+
+def refuse_missing(table_name: str, stored: Collection[str], wanted: Iterable[str]) -> None:
+    """Refuses to read a table that has not got the new columns of its contract yet.
+
+    Raises:
+        UsageError: when it lacks one.
+    """
+    if missing := [name for name in wanted if name not in stored]:
+        raise UsageError(
+            f"{table_name} has no {', '.join(missing)} yet: run the jobs first, which add the new "
+            "columns of a contract."
+        )
+
+
+def with_columns_of(old: DataFrame, new: DataFrame) -> DataFrame:
+    """An older version of a table in the columns of a newer one: NULL before they came."""
+    from pyspark.sql import functions as F
+
+    known = set(old.columns)
+    return old.select(
+        *(
+            F.col(field.name)
+            if field.name in known
+            else F.lit(None).cast(field.dataType).alias(field.name)
+            for field in new.schema
+        )
+    )
 
 
 def _check_layout(table_name: str, properties: Mapping[str, str]) -> None:
@@ -331,21 +429,21 @@ def catalog_of(name: str) -> str:
     return name
 
 
-def schema_names(given: Sequence[str]) -> dict[str, str]:
+def schema_names(given: Sequence[str], layers: Sequence[str] = SCHEMAS) -> dict[str, str]:
     """What schemas are called, in lower case, from `layer=name` each; empty texts are not given.
 
     Raises:
-        UsageError: when a layer is none of SCHEMAS or given twice, a name is not plain, or two
+        UsageError: when a layer is none of `layers` or given twice, a name is not plain, or two
             layers would share a schema.
     """
-    names = dict(zip(SCHEMAS, SCHEMAS, strict=True))
+    names = dict(zip(layers, layers, strict=True))
     named: set[str] = set()
     for text in filter(None, given):
         layer, _, name = text.partition("=")
         if layer not in names or layer in named:
             raise UsageError(
                 f"--schema {text!a} names no layer or one for the second time: write it as "
-                f"silver=dev_silver, once for each of {', '.join(SCHEMAS)}."
+                f"silver=dev_silver, once for each of {', '.join(layers)}."
             )
         named.add(layer)
         names[layer] = identifier(name).lower()

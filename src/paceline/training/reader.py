@@ -12,7 +12,7 @@ from paceline import __version__
 from paceline.contract import Contract, load
 from paceline.errors import UsageError
 from paceline.settings import conf_directory, load_settings
-from paceline.store.warehouse import Position, Warehouse
+from paceline.store.warehouse import Warehouse, refuse_missing
 from paceline.training import labels as given
 from paceline.training.manifest import Manifest
 from paceline.training.request import ATHLETE, EVENT_TIME, Feature, requested
@@ -92,7 +92,11 @@ def training_set(
     about = {ACTIVITIES} if given.OWN_ACTIVITY in labels.columns else set()
     names = sorted({feature.table_name for feature in wanted} | about)
     read = positions(place, names, as_of_version)
-    tables = {name: _with_columns(at(place, read[name]), read[name], wanted) for name in names}
+    tables = {name: at(place, read[name]) for name in names}
+    for name, table in tables.items():
+        refuse_missing(
+            name, table.columns, [each.column for each in wanted if each.table_name == name]
+        )
     frame = _joined(labels, timestamp, wanted, tables, contracts)
     manifest = Manifest(tuple(map(str, wanted)), timestamp, tuple(read.values()), __version__)
     return TrainingSet(frame, manifest)
@@ -112,16 +116,6 @@ def _opened(
         warehouse, catalog = settings.warehouse, settings.catalog
     root = None if catalog else Path(warehouse or "").resolve()
     return Warehouse(spark, root, catalog or "", schemas or {})
-
-
-def _with_columns(table: DataFrame, position: Position, wanted: Sequence[Feature]) -> DataFrame:
-    for feature in wanted:
-        if feature.table_name == position.table_name and feature.column not in table.columns:
-            raise UsageError(
-                f"Version {position.version} of {position.table_name} has no column "
-                f"{feature.column} yet: leave the feature out, or choose a later version."
-            )
-    return table
 
 
 def _joined(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from paceline.errors import UsageError
-from paceline.store.warehouse import Position, Warehouse
+from paceline.store.warehouse import Position, Warehouse, with_columns_of
 from paceline.training.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def at(warehouse: Warehouse, position: Position) -> DataFrame:
 
     name = warehouse.reference(position.table_name)
     try:
-        frame = warehouse.spark.sql(f"SELECT * FROM {name} VERSION AS OF {position.version}")
+        old = warehouse.spark.sql(f"SELECT * FROM {name} VERSION AS OF {position.version}")
+        # A feature that had not come yet is NULL.
+        frame = with_columns_of(old, warehouse.spark.sql(f"SELECT * FROM {name}"))
         # A client of Spark Connect asks only now.
         _ = frame.columns
     except PySparkException as error:

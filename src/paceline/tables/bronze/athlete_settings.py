@@ -1,7 +1,8 @@
 """bronze.athlete_settings: every received settings record, verbatim, append only."""
 
+from paceline.tables import names
 from paceline.tables.bronze.received import received
 
-NAME = "bronze.athlete_settings"
+NAME = names.BRONZE_SETTINGS
 
 TABLE = received(NAME)

@@ -11,13 +11,10 @@ from pyspark.sql import functions as F
 from paceline import recipe
 from paceline.features import functions, splits
 from paceline.recipe import Context, Frames, Scope, Table
-from paceline.tables.silver import athlete_settings, strava_sub_activity
-from paceline.tables.silver.activity_versions import NAME as ACTIVITIES
-from paceline.tables.silver.activity_versions import in_window
+from paceline.tables.names import ACTIVITIES, ACTIVITY_FEATURES, SETTINGS, SUB_ACTIVITY
+from paceline.tables.windows import in_window
 
-NAME = "feature_store.activity_features"
-SUB_ACTIVITY = strava_sub_activity.NAME
-SETTINGS = athlete_settings.NAME
+NAME = ACTIVITY_FEATURES
 
 LONG_ELAPSED_S = 24 * 3600  # beyond it the recording was forgotten, and moving time is the truth
 HEARTRATE_BPM = (25.0, 240.0)  # outside it a split's heart rate was not measured
@@ -28,12 +25,13 @@ def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -
     """Changed activities, parents of changed splits, and activities under changed settings."""
     activities = inputs[ACTIVITIES]
     key = ["athlete_id", "activity_id"]
-    frames = [changes[name].select(*key) for name in (ACTIVITIES, SUB_ACTIVITY) if name in changes]
-    if SETTINGS in changes:
-        periods = _changed_periods(changes[SETTINGS], inputs[SETTINGS])
-        after = F.col("until").isNull() | (F.col("local_day") < F.col("until"))
-        under = activities.join(periods, "athlete_id").where(F.col("local_day") >= F.col("since"))
-        frames.append(under.where(after).select(*key))
+    periods = _changed_periods(changes[SETTINGS], inputs[SETTINGS])
+    after = F.col("until").isNull() | (F.col("local_day") < F.col("until"))
+    under = activities.join(periods, "athlete_id").where(F.col("local_day") >= F.col("since"))
+    frames = [
+        *(changes[name].select(*key) for name in (ACTIVITIES, SUB_ACTIVITY)),
+        under.where(after).select(*key),
+    ]
     if context.window is not None:
         frames.append(activities.where(in_window(context, F.col("start_date"))).select(*key))
     return Scope(keys=recipe.union(frames).distinct())
@@ -156,5 +154,17 @@ TABLE = Table(
     inputs=(ACTIVITIES, SUB_ACTIVITY, SETTINGS),
     touched=touched,
     rows=rows,
+    settings=("default_threshold_pace_s_per_km",),
+    reads={
+        ACTIVITIES: (
+            *("athlete_id", "activity_id", "local_day", "start_date", "sport_family", "is_race"),
+            *("distance_m", "moving_time_s", "elapsed_time_s", "elevation_gain_m"),
+            "average_heartrate_bpm",
+        ),
+        SUB_ACTIVITY: (
+            *("athlete_id", "activity_id", "kind", "sub_index", "distance_m", "moving_time_s"),
+            "average_heartrate_bpm",
+        ),
+    },
     day="local_day",
 )

@@ -17,10 +17,10 @@ from paceline.contract import Contract
 from paceline.features.daily_fold import Columns, History, Seed, daily_rows
 from paceline.features.windows import EWMA_DAYS, LONGEST_DAYS, MEASURES, Measure
 from paceline.recipe import Context, Frames, Scope, Table
-from paceline.tables.feature_store import activity_features
+from paceline.tables import names
 
-NAME = "feature_store.athlete_rolling_features"
-ACTIVITIES = activity_features.NAME
+NAME = names.ROLLING_FEATURES
+ACTIVITIES = names.ACTIVITY_FEATURES
 
 EPOCH = date(1970, 1, 1)
 # A day is over everywhere on earth 12 hours after it has ended in UTC.
@@ -39,9 +39,7 @@ def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -
     """Per athlete the earliest changed day; with a new horizon, the days it adds."""
     assert context.horizon is not None
     activities = inputs[ACTIVITIES]
-    frames = []
-    if ACTIVITIES in changes:
-        frames.append(_first_days(changes[ACTIVITIES], F.col("local_day")))
+    frames = [_first_days(changes[ACTIVITIES], F.col("local_day"))]
     if context.window is not None:
         frames.append(_first_days(_in_window(activities, context), F.col("local_day")))
     before = context.horizon_before
@@ -215,6 +213,13 @@ TABLE = Table(
     inputs=(ACTIVITIES,),
     touched=touched,
     rows=rows,
+    settings=("dormant_after_days",),
+    reads={
+        ACTIVITIES: (
+            *("athlete_id", "activity_id", "local_day", "sport_family", "distance_km"),
+            *("moving_time_s", "elevation_gain_m", "estimated_tss"),
+        )
+    },
     has_horizon=True,
     day="as_of_date",
 )

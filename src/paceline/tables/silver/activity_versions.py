@@ -10,11 +10,15 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from paceline.recipe import Context, Scope
-from paceline.sources import strava_export
+from paceline.sources import SOURCES, strava_export
+from paceline.sources.source import EXPORT, IN_ENVELOPE
+from paceline.tables import names
 from paceline.tables.silver import fields, versions
+from paceline.tables.windows import in_window
 
-NAME = "silver.strava_activities"
-BRONZE = "bronze.strava_activities"
+NAME = names.ACTIVITIES
+BRONZE = names.BRONZE_ACTIVITIES
+READS_SETTINGS = ("athlete_timezone", "export_headers")
 
 # The fields read from an image, all as text; the bulk export's image has the same names.
 IMAGE = """
@@ -78,23 +82,13 @@ def keys_in_window(bronze: DataFrame, own: DataFrame, context: Context) -> DataF
     )
 
 
-def in_window(context: Context, moment: Column) -> Column:
-    """Whether an instant lies in the window; everything does when there is none."""
-    if context.window is None:
-        return F.lit(True)
-    inside = moment >= F.lit(context.window.start)
-    if context.window.end is not None:
-        inside = inside & (moment < F.lit(context.window.end))
-    return inside
-
-
 def touched_keys(
     changes: Mapping[str, DataFrame], bronze: DataFrame, own: DataFrame, context: Context
 ) -> list[DataFrame]:
     """Frames of activity_id: those of new bronze records, or those in the window."""
     if context.window is not None:
         return [keys_in_window(bronze, own, context)]
-    return [changes[BRONZE].select("activity_id")] if BRONZE in changes else []
+    return [changes[BRONZE].select("activity_id")]
 
 
 def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
@@ -123,20 +117,26 @@ def with_image(bronze: DataFrame, settings: Mapping[str, Any]) -> DataFrame:
     # A function in Python, and only for bulk exports: it is the one that bronze reads headers with.
     localised = settings["export_headers"]
     read_export = F.udf(lambda payload: _export_image(payload, localised), StringType())
-    text, source = F.when(~F.col("is_base64"), F.col("payload")), F.col("source")
+    text = F.when(~F.col("is_base64"), F.col("payload"))
+    is_export, is_change = _holds(EXPORT), _holds(IN_ENVELOPE)
     image = (
-        F.when(source == "strava_export", read_export(F.when(source == "strava_export", text)))
-        .when(source == "debezium", _changed_image(text))
+        F.when(is_export, read_export(F.when(is_export, text)))
+        .when(is_change, _changed_image(text))
         .otherwise(text)
     )
     parsed = bronze.withColumn("image", fields.json_struct(image, _names()))
-    parsed = parsed.withColumn("image", _with_api_names(F.col("image"), source == "debezium"))
+    parsed = parsed.withColumn("image", _with_api_names(F.col("image"), is_change))
     # A record that is readable as a whole but has a field of another shape is not corrupt; one of
     # which the landing zone could not even take the id, though there is one, is.
     has_id = F.coalesce(F.col("image.id").rlike(r"^\s*\d+\s*$"), F.lit(False))
     is_whole = F.col("image._corrupt_record").isNull() | F.col("image.id").isNotNull()
     readable = is_whole & ~(F.col("activity_id").isNull() & has_id)
     return parsed.withColumn("image", F.when(readable, F.col("image")))
+
+
+def _holds(image: str) -> Column:
+    """Whether a record comes from a source whose payloads hold such an image."""
+    return F.col("source").isin([source.name for source in SOURCES if source.image == image])
 
 
 def _changed_image(text: Column) -> Column:

@@ -7,10 +7,11 @@ from pyspark.sql import functions as F
 
 from paceline import recipe
 from paceline.recipe import Context, Frames, Scope, Table
+from paceline.tables import names
 from paceline.tables.silver import fields, versions
 
-NAME = "silver.athlete_settings"
-BRONZE = "bronze.athlete_settings"
+NAME = names.SETTINGS
+BRONZE = names.BRONZE_SETTINGS
 IMAGE = """
 threshold_pace_s_per_km STRING, hr_max_bpm STRING, hr_rest_bpm STRING, lthr_bpm STRING, sex STRING
 """
@@ -22,7 +23,7 @@ def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -
 
 
 def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> DataFrame:
-    """All versions of the settings in scope with their fate; the current ones are the rows."""
+    """All versions of the settings in scope, disposed of; the current ones are the rows."""
     contract = context.contracts[NAME]
     subject = [F.col("athlete_id"), F.col("valid_from")]
     aged = versions.with_age(scope.select(inputs[BRONZE]), subject)
@@ -42,8 +43,10 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
         is_unreadable.alias(versions.IS_UNREADABLE),
     )
     judged = versions.with_validity(typed, contract, context.policies[NAME])
-    fated = versions.with_fate(judged)
-    return fated.select(*contract.column_names, recipe.FATE, recipe.REASONS, versions.record())
+    disposed = versions.with_disposition(judged)
+    return disposed.select(
+        *contract.column_names, recipe.DISPOSITION, recipe.REASONS, versions.record()
+    )
 
 
 TABLE = Table(

@@ -7,7 +7,13 @@ from pyspark.sql import DataFrame
 from paceline import recipe
 from paceline.recipe import Context, Frames, Scope, Table
 from paceline.tables.silver import versions
-from paceline.tables.silver.activity_versions import BRONZE, NAME, judged, touched_keys
+from paceline.tables.silver.activity_versions import (
+    BRONZE,
+    NAME,
+    READS_SETTINGS,
+    judged,
+    touched_keys,
+)
 
 
 def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -> Scope:
@@ -17,13 +23,13 @@ def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -
 
 
 def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> DataFrame:
-    """All versions of the activities in scope with their fate; the current ones are the rows."""
+    """All versions of the activities in scope, disposed of; the current ones are the rows."""
     versioned = judged(scope, inputs[BRONZE], context)
     # Only a detailed record has calories; a summary that came later does not take them away.
     calories = versions.newest("calories").over(versions.of_subject())["value"]
-    fated = versions.with_fate(versioned.withColumn("calories", calories))
+    disposed = versions.with_disposition(versioned.withColumn("calories", calories))
     columns = context.contracts[NAME].column_names
-    return fated.select(*columns, recipe.FATE, recipe.REASONS, versions.record())
+    return disposed.select(*columns, recipe.DISPOSITION, recipe.REASONS, versions.record())
 
 
 TABLE = Table(
@@ -31,6 +37,7 @@ TABLE = Table(
     inputs=(BRONZE,),
     touched=touched,
     rows=rows,
+    settings=READS_SETTINGS,
     windowed_inputs=(BRONZE,),
     judges_records=True,
     day="local_day",

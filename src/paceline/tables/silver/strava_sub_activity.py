@@ -7,11 +7,17 @@ from pyspark.sql import functions as F
 
 from paceline import recipe
 from paceline.recipe import Context, Frames, Scope, Table
+from paceline.tables import names
 from paceline.tables.silver import fields, versions
-from paceline.tables.silver.activity_versions import BRONZE, judged, touched_keys
+from paceline.tables.silver.activity_versions import (
+    BRONZE,
+    READS_SETTINGS,
+    judged,
+    touched_keys,
+)
 from paceline.tables.silver.activity_versions import NAME as ACTIVITIES
 
-NAME = "silver.strava_sub_activity"
+NAME = names.SUB_ACTIVITY
 
 # The fields of a split or a lap, all as text; each kind leaves the other's index NULL.
 CHILD = """
@@ -27,8 +33,7 @@ SUM_TOLERANCE_MM, SUM_TOLERANCE_S = 1000, 1
 def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -> Scope:
     """The activities of new records, and parents that came, changed or went."""
     frames = touched_keys(changes, inputs[BRONZE], inputs[ACTIVITIES], context)
-    if ACTIVITIES in changes:
-        frames.append(changes[ACTIVITIES].select("activity_id"))
+    frames.append(changes[ACTIVITIES].select("activity_id"))
     return Scope(keys=recipe.union(frames).distinct())
 
 
@@ -128,6 +133,12 @@ TABLE = Table(
     inputs=(BRONZE, ACTIVITIES),
     touched=touched,
     rows=rows,
+    # Its parents are judged by the same rules as in their own table.
+    contracts=(ACTIVITIES,),
+    settings=READS_SETTINGS,
+    reads={
+        ACTIVITIES: (*("athlete_id", "activity_id", "start_date", "distance_m", "moving_time_s"),)
+    },
     windowed_inputs=(BRONZE,),
     warnings=(SPLITS_DO_NOT_SUM,),
 )

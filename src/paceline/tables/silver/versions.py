@@ -12,11 +12,9 @@ from pyspark.sql.window import WindowSpec
 
 from paceline import recipe
 from paceline.contract import Contract
+from paceline.sources import SOURCES
 
-# The better source wins among valid versions; among equals the newest.
-SOURCE_RANK = {"strava_export": 1, "strava_api": 2, "athlete_settings": 2, "debezium": 3}
-
-# Added by `with_age`, used by `with_fate`, and by recipes that pick single columns.
+# Added by `with_age`, used by `with_disposition`, and by recipes that pick single columns.
 AGE = "_age"  # struct that orders versions: change time, lsn, delete last, digest
 IS_OPEN = "_is_open"  # an image that no delete at the same time or later has closed
 IS_UNREADABLE = "_is_unreadable"  # not even its fields can be told
@@ -70,8 +68,8 @@ def with_validity(versions: DataFrame, contract: Contract, policy: str) -> DataF
     return judged.withColumn(IS_VALID, F.col(IS_OPEN) & is_sound)
 
 
-def with_fate(versions: DataFrame) -> DataFrame:
-    """Adds what becomes of each version: exactly one of `recipe.FATES`.
+def with_disposition(versions: DataFrame) -> DataFrame:
+    """Adds what becomes of each version: exactly one of `recipe.DISPOSITIONS`.
 
     The best valid open version is current. An open version that breaks a rule is quarantined unless
     a newer valid one has come. A lesser copy of the same payload is a duplicate. All else has been
@@ -84,7 +82,7 @@ def with_fate(versions: DataFrame) -> DataFrame:
     is_copy = F.row_number().over(copies.orderBy(F.col(AGE).desc())) > 1
     awaits_mending = F.col(IS_OPEN) & ~F.col(IS_VALID)
     awaits_mending = awaits_mending & (newest_valid.isNull() | (F.col(AGE) > newest_valid))
-    fate = (
+    disposition = (
         F.when(F.col(IS_VALID) & (rank == best), recipe.CURRENT)
         .when(is_copy, recipe.DUPLICATE)
         .when(F.col("op") == "d", recipe.DELETION)
@@ -92,7 +90,7 @@ def with_fate(versions: DataFrame) -> DataFrame:
         .when(awaits_mending, recipe.QUARANTINED)
         .otherwise(recipe.SUPERSEDED)
     )
-    return versions.withColumn(recipe.FATE, fate)
+    return versions.withColumn(recipe.DISPOSITION, disposition)
 
 
 def newest(name: str) -> Column:
@@ -112,7 +110,8 @@ def of_subject() -> WindowSpec:
 
 
 def _source_rank() -> Column:
+    """The better source wins among valid versions; among equals the newest."""
     rank = F.lit(0)
-    for source, value in SOURCE_RANK.items():
-        rank = F.when(F.col("source") == source, value).otherwise(rank)
+    for source in SOURCES:
+        rank = F.when(F.col("source") == source.name, source.rank).otherwise(rank)
     return rank
