@@ -165,6 +165,8 @@ class Table:
             restricts their reading.
         follows_window: whether a window run recomputes the keys in the window, changed or not.
         warnings: names of warnings that its rows carry in WARNINGS and no contract can state.
+        refusals: reasons that its rows carry in REASONS and no contract can state, besides
+            UNREADABLE.
         judges_records: whether its rows carry the DISPOSITION of every record of its one input.
         has_horizon: whether rows exist up to the horizon, so that a new day is a change.
         day: the column with the calendar day of a row, if it has one.
@@ -180,6 +182,7 @@ class Table:
     windowed_inputs: tuple[str, ...] = ()
     follows_window: bool = True
     warnings: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
     judges_records: bool = False
     has_horizon: bool = False
     day: str | None = None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ MIN_DORMANT_DAYS = 90
 
 @dataclass(frozen=True)
 class Settings:
-    """`paceline.yml`. All but the first four reach the recipes and are part of the fingerprint."""
+    """`paceline.yml`. All but the first four reach the recipes and are part of the fingerprint.
+
+    One with a default may be missing, as it is in the file of an older release.
+    """
 
     landing: str
     warehouse: str
@@ -30,6 +33,7 @@ class Settings:
     default_threshold_pace_s_per_km: float
     dormant_after_days: int
     export_headers: Mapping[str, Mapping[str, str]]
+    cdc_tables: Sequence[str] = ("activities", "strava_activities", "activity")
 
     def for_recipes(self) -> dict[str, Any]:
         """The settings that a recipe may read."""
@@ -70,16 +74,18 @@ def load_settings(directory: Path) -> Settings:
         problem = getattr(error, "problem", "not YAML")
         raise UsageError(f"{path}{line} cannot be read ({problem}): mend the YAML.") from error
     names = {f.name for f in fields(Settings)}
-    if not isinstance(raw, dict) or set(raw) != names:
+    needed = {f.name for f in fields(Settings) if f.default is MISSING}
+    if not isinstance(raw, dict) or not needed <= set(raw) <= names:
         given = set(raw) if isinstance(raw, dict) else set()
         raise UsageError(
             f"{path} must have exactly the settings {', '.join(sorted(names))}; "
-            f"missing: {', '.join(sorted(names - given)) or 'none'}, "
+            f"missing: {', '.join(sorted(needed - given)) or 'none'}, "
             f"unknown: {', '.join(sorted(map(str, given - names))) or 'none'}."
         )
     settings = Settings(**raw)
     _check_settings(path, settings)
-    return settings
+    # In the file or by default: the same names are the same setting.
+    return replace(settings, cdc_tables=tuple(settings.cdc_tables))
 
 
 def _check_settings(path: Path, settings: Settings) -> None:
@@ -113,6 +119,14 @@ def _check_settings(path: Path, settings: Settings) -> None:
             )
     if not isinstance(settings.export_headers, dict):
         raise UsageError(f"{path}: export_headers must be a map of languages to headers.")
+    tables = settings.cdc_tables
+    if not isinstance(tables, list | tuple) or not all(
+        isinstance(name, str) and name for name in tables
+    ):
+        raise UsageError(
+            f"{path}: cdc_tables is {tables!r}; it must be a list of names of tables, such as "
+            "[activities]."
+        )
 
 
 def _check_limits(path: Path, given: object) -> None:

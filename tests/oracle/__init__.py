@@ -57,7 +57,7 @@ def refused(
 
 def outcome(deliveries: Iterable[Delivery], conf: Conf) -> Outcome:
     """Both at once. The order of the deliveries matters only between copies of one delivery."""
-    received = list(records(deliveries))
+    received = list(records(deliveries, conf.cdc_tables))
     settings, refused_settings = _settings(received)
     versions, refused_activities = _activities(received, conf)
     published = [_published(of_one) for of_one in versions]
@@ -89,8 +89,7 @@ def _settings(received: list[Record]) -> tuple[list[Row], Refused]:
     found, refused_versions = resolve(
         [record for record in received if record.source == "athlete_settings"],
         lambda key: None if None in key else key,
-        athlete_settings.settings_row,
-        athlete_settings.broken_rules,
+        athlete_settings.judged,
     )
     return [versions[0].row for versions in found], refused_versions
 
@@ -99,8 +98,7 @@ def _activities(received: list[Record], conf: Conf) -> tuple[list[list[Version]]
     return resolve(
         [record for record in received if record.source != "athlete_settings"],
         lambda key: key[1],
-        lambda record: activities.activity_row(record, conf),
-        lambda row: activities.broken_rules(row, conf),
+        lambda record: activities.judged(record, conf),
     )
 
 

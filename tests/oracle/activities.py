@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.oracle.model import Conf
 from tests.oracle.record import Record
+from tests.oracle.sub_activities import ARRAYS, array_of
 from tests.oracle.values import (
     DAY_US,
     EPOCH_DAY,
@@ -66,7 +67,16 @@ _FIELDS = {
     "is_commute": ("commute", boolean),
     "visibility": ("visibility", string),
 }
+_MOMENTS = ("start_date", "start_date_local")
 _MEASURES = [column for column, (_, read) in _FIELDS.items() if read is number]
+
+
+def judged(record: Record, conf: Conf) -> tuple[Row, tuple[str, ...]]:
+    """The columns of a version, and the rules or the reason that keep it from being published."""
+    row = activity_row(record, conf)
+    if record.source == "debezium" and has_unknown_encoding(record.image):
+        return row, ("encoding_unknown",)
+    return row, broken_rules(row, conf)
 
 
 def activity_row(record: Record, conf: Conf) -> Row:
@@ -74,11 +84,8 @@ def activity_row(record: Record, conf: Conf) -> Row:
     image = record.image
     row: Row = dict.fromkeys(COLUMNS)
     row["athlete_id"], row["activity_id"] = record.key
-    for column, (name, read) in _FIELDS.items():
-        value = image.get(name)
-        if value is None and record.source == "debezium":
-            value = image.get(column)
-        row[column] = read(value)
+    for column, (_, read) in _FIELDS.items():
+        row[column] = read(image.get(_field_of(column, image, record.source)))
     sport = string(image.get("sport_type"))
     sport = string(image.get("type")) if sport is None else sport
     row["sport_type"] = "Unknown" if sport is None else sport
@@ -91,6 +98,30 @@ def activity_row(record: Record, conf: Conf) -> Row:
     row["local_day"] = None if local is None else local.date()
     row["source"] = record.source
     return row
+
+
+def _field_of(column: str, image: Mapping[str, Any], source: str) -> str:
+    """The field with the value of a column; a row of a database may have silver's own names."""
+    name, _ = _FIELDS[column]
+    return column if image.get(name) is None and source == "debezium" else name
+
+
+def fields_read(image: Mapping[str, Any], source: str) -> list[str]:
+    """The fields of an image that any table is made from."""
+    names = [_field_of(column, image, source) for column in _FIELDS]
+    return [*names, *_MOMENTS, "sport_type", "type", "utc_offset", "is_race", *ARRAYS]
+
+
+def has_unknown_encoding(image: Mapping[str, Any]) -> bool:
+    """Whether a number, time, flag or array is there and cannot be read."""
+    readers = {_field_of(column, image, "debezium"): read for column, (_, read) in _FIELDS.items()}
+    readers |= {"start_date": instant_us, "start_date_local": wall_clock}
+    readers |= {"utc_offset": number, "is_race": boolean, **dict.fromkeys(ARRAYS, array_of)}
+    return any(
+        image.get(name) is not None and read(image[name]) is None
+        for name, read in readers.items()
+        if read is not string
+    )
 
 
 def _start_us(record: Record) -> int | None:

@@ -7,11 +7,22 @@ from datetime import date
 from typing import Any
 
 from tests.oracle.record import Record
-from tests.oracle.values import number, string
+from tests.oracle.values import number, pace
 
 Row = dict[str, Any]
 
 _HEART_RATES = ("hr_max_bpm", "hr_rest_bpm", "lthr_bpm")
+_PACE = "threshold_pace_s_per_km"
+_NUMBERS = (_PACE, *_HEART_RATES)
+_SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
+
+
+def judged(record: Record) -> tuple[Row, tuple[str, ...]]:
+    """The columns of a version, and the rules or the reason that keep it from being published."""
+    row = settings_row(record)
+    if any(row[name] is None and record.image.get(name) is not None for name in _NUMBERS):
+        return row, ("encoding_unknown",)
+    return row, broken_rules(row)
 
 
 def settings_row(record: Record) -> Row:
@@ -19,15 +30,20 @@ def settings_row(record: Record) -> Row:
     return {
         "athlete_id": athlete_id,
         "valid_from": valid_from,
-        "threshold_pace_s_per_km": number(record.image.get("threshold_pace_s_per_km")),
+        _PACE: pace(record.image.get(_PACE)),
         **{name: number(record.image.get(name)) for name in _HEART_RATES},
-        "sex": string(record.image.get("sex")),
+        "sex": _sex(record.image.get("sex")),
     }
+
+
+def _sex(value: Any) -> str | None:
+    """F or M; anything else that is there as a text that no rule lets pass."""
+    return None if value is None else _SEXES.get(str(value).lower(), str(value))
 
 
 def broken_rules(row: Row) -> tuple[str, ...]:
     """The names of the rules that a version breaks, in the order of the contract."""
-    threshold, most, rest, lthr = (row[name] for name in ("threshold_pace_s_per_km", *_HEART_RATES))
+    threshold, most, rest, lthr = (row[name] for name in _NUMBERS)
     rates = [row[name] for name in _HEART_RATES if row[name] is not None]
     holds = {
         "athlete_id_present": row["athlete_id"] is not None,

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from tests.oracle.model import Delivery
-from tests.oracle.record import Record, record
-from tests.oracle.values import identifier, number
+from tests.oracle.record import Place, Record, record
+from tests.oracle.values import boolean, identifier, number
 
 _METRES_PER_KM = 1000.0
 _METRES_PER_NAUTICAL_MILE = 1852.0
@@ -35,9 +35,10 @@ Cells = Mapping[str, list[str]]
 
 def export_records(delivery: Delivery, athlete_id: int | None) -> Iterator[Record]:
     """One record per row; its payload is the header line, a newline and the row."""
-    header, *rows = list(_texts(delivery.text)) or [""]
+    (_, header), *rows = list(_texts(delivery.text)) or [(1, "")]
     names = _fields(header) or []
-    for text in rows:
+    for line, text in rows:
+        place = Place(line)
         payload = f"{header}\n{text}"
         values = _fields(text)
         cells: dict[str, list[str]] = {}
@@ -46,24 +47,26 @@ def export_records(delivery: Delivery, athlete_id: int | None) -> Iterator[Recor
         given_id = _cell(cells, "Activity ID")
         activity_id = identifier(given_id)
         if values is None or (given_id is not None and activity_id is None):
-            yield record(delivery, "strava_export", payload)
+            yield record(delivery, "strava_export", payload, place)
         else:
             key = athlete_id, activity_id
-            yield record(delivery, "strava_export", payload, _image(cells), key)
+            yield record(delivery, "strava_export", payload, place, _image(cells), key)
 
 
-def _texts(text: str) -> Iterator[str]:
-    """The rows as they stand; a newline within quotes belongs to its row."""
+def _texts(text: str) -> Iterator[tuple[int, str]]:
+    """The rows as they stand, and where they start; a newline within quotes belongs to its row."""
     open_lines: list[str] = []
-    for line in text.removeprefix("\ufeff").split("\n"):
+    start = 1
+    for number_of_line, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        start = start if open_lines else number_of_line
         open_lines.append(line)
         row = "\n".join(open_lines)
         if row.count('"') % 2 == 0:
             if row.strip():
-                yield row.removesuffix("\r")
+                yield start, row.removesuffix("\r")
             open_lines = []
     if open_lines:
-        yield "\n".join(open_lines)
+        yield start, "\n".join(open_lines)
 
 
 def _fields(text: str) -> list[str] | None:
@@ -112,7 +115,5 @@ def _distance_m(cells: Cells) -> float | None:
 
 
 def _flag(text: str | None) -> bool | None:
-    as_number = number(text)
-    if as_number is not None:
-        return as_number != 0
-    return {"true": True, "false": False}.get((text or "").lower())
+    """A flag in any case, for spreadsheets write TRUE."""
+    return None if text is None else boolean(text.strip().lower())

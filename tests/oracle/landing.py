@@ -4,57 +4,92 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from tests.oracle.change_data import change_record, settled
 from tests.oracle.export import export_records
-from tests.oracle.model import Delivery
-from tests.oracle.record import NO_LSN, Record, record
-from tests.oracle.values import day, given, identifier, instant_us, json_object, whole
+from tests.oracle.model import CDC_TABLES, Delivery
+from tests.oracle.record import Place, Record, record
+from tests.oracle.values import day, identifier, instant_us, json_object, json_value
 
 _FOLDER_OF_ATHLETE = re.compile(r"athlete_id=(\d+)", re.ASCII)
 _SEPARATOR = re.compile(r"[\s,]*")
 _DECODER = json.JSONDecoder()
 
+Texts = Iterator[tuple[Place, str]]
 
-def records(deliveries: Iterable[Delivery]) -> Iterator[Record]:
+
+def records(
+    deliveries: Iterable[Delivery], cdc_tables: Collection[str] = CDC_TABLES
+) -> Iterator[Record]:
     """Every record of the files that the landing zone reads; the same delivery counts once."""
+    return settled(_received(deliveries, cdc_tables))
+
+
+def _received(deliveries: Iterable[Delivery], cdc_tables: Collection[str]) -> Iterator[Record]:
     seen = set()
     for delivery in deliveries:
         identity = delivery.path, delivery.text
         if identity not in seen:
             seen.add(identity)
-            yield from _records_of_file(delivery)
+            yield from _records_of_file(delivery, cdc_tables)
 
 
-def _records_of_file(delivery: Delivery) -> Iterator[Record]:
+def _records_of_file(delivery: Delivery, cdc_tables: Collection[str]) -> Iterator[Record]:
     path = PurePosixPath(delivery.path)
     if len(path.parts) < 2 or any(part.startswith((".", "_")) for part in path.parts):
         return
     match path.parts[0], path.suffix:
-        case "strava_api", ".jsonl":
-            for text in _lines(delivery.text):
-                yield _api_record(text, delivery)
-        case "strava_api", ".json":
-            for text in _elements(delivery.text):
-                yield _api_record(text, delivery)
-        case "cdc", ".jsonl":
-            for text in _lines(delivery.text):
-                yield from _change(text, delivery)
+        case "strava_api", ".jsonl" | ".json":
+            texts = _lines_and_arrays if path.suffix == ".jsonl" else _document
+            for place, text in texts(delivery.text):
+                yield _api_record(text, delivery, place)
+        case "cdc", ".jsonl" | ".json":
+            texts = _lines_and_arrays if path.suffix == ".jsonl" else _document
+            for place, text in texts(delivery.text):
+                found = change_record(text, delivery, place, cdc_tables)
+                if found is not None:
+                    yield found
         case "athlete_settings", ".jsonl":
-            for text in _lines(delivery.text):
-                yield _settings_record(text, delivery)
+            for place, text in _lines_and_arrays(delivery.text):
+                yield _settings_record(text, delivery, place)
         case "strava_export", ".csv" if path.name == "activities.csv":
             athlete = _FOLDER_OF_ATHLETE.fullmatch(path.parts[1])
             if athlete:
                 yield from export_records(delivery, identifier(athlete[1]))
 
 
-def _lines(text: str) -> Iterator[str]:
-    for line in text.removeprefix("\ufeff").split("\n"):
+def _lines(text: str) -> Texts:
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         if line.strip():
-            yield line.removesuffix("\r")
+            yield Place(number), line.removesuffix("\r")
+
+
+def _lines_and_arrays(text: str) -> Texts:
+    """The lines; instead of an array its elements."""
+    for place, line in _lines(text):
+        for element, found in enumerate(_elements(line), start=1):
+            yield Place(place.line, element), found
+
+
+def _document(text: str) -> Texts:
+    """The elements of a document; where each line is a value by itself, those of the lines."""
+    lines = [line for _, line in _lines(text)]
+    if len(lines) > 1 and not _is_json(text.removeprefix("\ufeff")) and _is_json(lines[0]):
+        yield from _lines_and_arrays(text)
+        return
+    for element, found in enumerate(_elements(text), start=1):
+        yield Place(element), found
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json_value(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _elements(text: str) -> list[str]:
@@ -75,83 +110,36 @@ def _elements(text: str) -> list[str]:
     return found
 
 
-def _api_record(text: str, delivery: Delivery) -> Record:
+def _api_record(text: str, delivery: Delivery, place: Place) -> Record:
     image = json_object(text)
     if image is None:
-        return record(delivery, "strava_api", text)
+        return record(delivery, "strava_api", text, place)
     athlete = _athlete_of(image)
     if athlete is None:
         folders = map(_FOLDER_OF_ATHLETE.fullmatch, delivery.path.split("/")[:-1])
         athlete = next((folder[1] for folder in folders if folder), None)
+    activity_id = identifier(image.get("id"))
+    if image.get("id") is not None and activity_id is None:
+        return record(delivery, "strava_api", text, place)
     changed_us = instant_us(image.get("updated_at"))
-    ids = athlete, image.get("id")
-    return _activity(delivery, "strava_api", text, image, ids, change_time_us=changed_us)
-
-
-def _activity(
-    delivery: Delivery,
-    source: str,
-    text: str,
-    image: Mapping[str, Any],
-    ids: tuple[Any, Any],
-    **order: Any,
-) -> Record:
-    """A record of an activity; unreadable when an activity id is given that is none."""
-    athlete_id, activity_id = map(identifier, ids)
-    if ids[1] is not None and activity_id is None:
-        return record(delivery, source, text)
-    return record(delivery, source, text, image, (athlete_id, activity_id), **order)
+    key = identifier(athlete), activity_id
+    return record(delivery, "strava_api", text, place, image, key, time_us=changed_us)
 
 
 def _athlete_of(image: Mapping[str, Any]) -> Any:
-    nested = _object(image.get("athlete")).get("id")
+    athlete = image.get("athlete")
+    nested = athlete.get("id") if isinstance(athlete, dict) else None
     return image.get("athlete_id") if nested is None else nested
 
 
-def _change(text: str, delivery: Delivery) -> Iterator[Record]:
-    """The record of a change envelope; none for a tombstone."""
-    if text.strip() == "null":
-        return
-    envelope = json_object(text) or {}
-    if "payload" in envelope and "op" not in envelope:
-        if envelope["payload"] is None:
-            return
-        envelope = _object(envelope["payload"])
-    op = envelope.get("op")
-    image = _object(envelope.get("before" if op == "d" else "after"))
-    ids = _athlete_of(image), given(image, "id", "activity_id")
-    if op not in ("c", "u", "d", "r") or not image or (op == "d" and ids[1] is None):
-        yield record(delivery, "debezium", text)
-    else:
-        place = _place_in_log(envelope, image)
-        yield _activity(delivery, "debezium", text, image, ids, is_delete=op == "d", **place)
-
-
-def _place_in_log(envelope: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
-    source = _object(envelope.get("source"))
-    lsn = whole(source.get("lsn"))
-    milliseconds = whole(envelope.get("ts_ms"))
-    if milliseconds is None:
-        milliseconds = whole(source.get("ts_ms"))
-    if milliseconds is None:
-        change_time_us = instant_us(image.get("updated_at"))
-    else:
-        change_time_us = milliseconds * 1000
-    return {"change_time_us": change_time_us, "lsn": NO_LSN if lsn is None else lsn}
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _settings_record(text: str, delivery: Delivery) -> Record:
+def _settings_record(text: str, delivery: Delivery, place: Place) -> Record:
     """A record of settings; unreadable when a part of its key is given that is none."""
     image = json_object(text)
     if image is None:
-        return record(delivery, "athlete_settings", text)
+        return record(delivery, "athlete_settings", text, place)
     key = identifier(image.get("athlete_id")), day(image.get("valid_from"))
     asked = image.get("athlete_id"), image.get("valid_from")
     if any(part is None and value is not None for part, value in zip(key, asked, strict=True)):
-        return record(delivery, "athlete_settings", text)
+        return record(delivery, "athlete_settings", text, place)
     changed_us = instant_us(image.get("updated_at"))
-    return record(delivery, "athlete_settings", text, image, key, change_time_us=changed_us)
+    return record(delivery, "athlete_settings", text, place, image, key, time_us=changed_us)

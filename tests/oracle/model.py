@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
@@ -20,6 +20,9 @@ LIMITS: Mapping[str, float] = MappingProxyType(
         "average_heartrate_max_bpm": 240,
     }
 )
+
+# The tables whose changes are read, where a change says which table it is of.
+CDC_TABLES = ("activities", "strava_activities", "activity")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Conf:
     dormant_after_days: int = 365
     athlete_timezone: str = "UTC"
     limits: Mapping[str, float] = field(default_factory=dict)
+    cdc_tables: Collection[str] = CDC_TABLES
 
     def __post_init__(self) -> None:
         unknown = self.limits.keys() - LIMITS.keys()

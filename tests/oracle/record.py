@@ -11,53 +11,107 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from tests.oracle.model import Delivery
-from tests.oracle.values import instant_us
+from tests.oracle.values import DAY_US, EPOCH_DAY, instant_us
 
 _EXTRACTED = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)[-:](\d\d)[-:](\d\d)", re.ASCII)
-NO_LSN = -1
+_DAYS_AHEAD = 1
 
 Key = tuple[int | None, int | date | None]
+# Connector and name of the server; empty texts where a record does not come from a log.
+Log = tuple[str, str]
+NO_LOG: Log = ("", "")
+# Numbers that can be compared within one log; nothing at all sorts first.
+Position = tuple[Any, ...]
+
+
+class Place(NamedTuple):
+    """Where in its delivery a record starts: the line, and in an array the element."""
+
+    line: int
+    element: int = 0
 
 
 class Order(NamedTuple):
-    """The greater one wins: a later change, a later position in the log, a delete, a digest."""
+    """The greater one wins: a later change, a later position in the log, a later place to find."""
 
-    change_time_us: int
-    lsn: int
-    is_delete: bool
+    time_us: int
+    log: Log
+    position: Position
+    path: str
+    place: Place
     digest: str
+
+
+class Change(NamedTuple):
+    """What only a record of change data knows."""
+
+    op: str
+    table: tuple[str, ...]
+    before: Mapping[str, Any]
+    images: str
+    has_time_of_statement: bool
+    committed_ms: int | None = None
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one line says; `image` is None when it could not be read."""
+    """What one line says; `image` is None when it could not be read, or says nothing of a row.
+
+    A `reason` keeps it from being a version, whatever the rules of its table say.
+    """
 
     source: str
     order: Order
     ingest_date: date
     image: Mapping[str, Any] | None = None
     key: Key = (None, None)
+    is_delete: bool = False
+    reason: str | None = None
+    change: Change | None = None
 
 
 def record(
     delivery: Delivery,
     source: str,
     text: str,
+    place: Place,
     image: Mapping[str, Any] | None = None,
     key: Key = (None, None),
     *,
-    change_time_us: int | None = None,
-    lsn: int = NO_LSN,
-    is_delete: bool = False,
+    time_us: int | None = None,
+    log: Log = NO_LOG,
+    position: Position = (),
+    change: Change | None = None,
 ) -> Record:
     """A record of a delivery; without a change time of its own it has that of its file."""
-    if change_time_us is None:
-        change_time_us = extraction_time_us(delivery.path)
-    if change_time_us is None:
-        change_time_us = delivery.mtime_us
+    if time_us is None:
+        time_us = extraction_time_us(delivery.path)
+    if time_us is None:
+        time_us = delivery.mtime_us
     digest = hashlib.sha256(text.encode()).hexdigest()
-    order = Order(change_time_us, lsn, is_delete, digest)
-    return Record(source, order, delivery.ingest_date, image, key)
+    return Record(
+        source,
+        Order(time_us, log, position, delivery.path, place, digest),
+        delivery.ingest_date,
+        image,
+        key,
+        is_delete=change is not None and change.op == "d",
+        reason=_reason(image, time_us, delivery.ingest_date),
+        change=change,
+    )
+
+
+def refusal(delivery: Delivery, source: str, text: str, place: Place, reason: str) -> Record:
+    """A record that says nothing of a row, and why."""
+    found = record(delivery, source, text, place)
+    return Record(source, found.order, delivery.ingest_date, reason=reason)
+
+
+def _reason(image: Mapping[str, Any] | None, time_us: int, ingest_date: date) -> str | None:
+    if image is None:
+        return "unreadable"
+    last_day = (ingest_date - EPOCH_DAY).days + _DAYS_AHEAD
+    return "change_time_ahead" if time_us // DAY_US > last_day else None
 
 
 def extraction_time_us(path: str) -> int | None:

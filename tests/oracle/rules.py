@@ -48,6 +48,11 @@ def _names_activity(row: Row) -> bool:
     return row["activity_id"] is not None and (row["athlete_id"] is not None or row["op"] == "d")
 
 
+def _names_log(row: Row) -> bool:
+    """A change names its log, with an empty text where it does not know it."""
+    return row["source"] not in (None, "debezium") or row["change_log"] is not None
+
+
 def _starts_after_1979(row: Row) -> bool:
     return row["start_date"] is not None and row["start_date"] >= _EARLIEST_START
 
@@ -173,6 +178,8 @@ _SUB_ACTIVITIES: dict[str, Verdict] = {
 KEEPS: dict[str, dict[str, Verdict]] = {
     "bronze.strava_activities": {
         "source_known": one_of("source", "strava_api", "strava_export", "debezium"),
+        "op_known": _RECEIVED["op_known"],
+        "change_log_known": _names_log,
         **_RECEIVED,
         "ids_readable": _names_activity,
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +13,7 @@ Row = dict[str, Any]
 
 # Kind -> the array in a detailed activity, and the field in it that numbers the parts.
 _KINDS = {"split": ("splits_metric", "split"), "lap": ("laps", "lap_index")}
+ARRAYS = tuple(array for array, _ in _KINDS.values())
 _INT_END = 2**31
 
 _MEASURES = (
@@ -27,8 +29,8 @@ def sub_activity_rows(
 ) -> Iterator[Row]:
     """The rows of an activity, of the first of its images (newest first) that has each array."""
     for kind, (array_name, index_name) in _KINDS.items():
-        arrays = (image.get(array_name) for image in images if image.get("id") is not None)
-        parts = next((array for array in arrays if isinstance(array, list)), [])
+        arrays = (array_of(image.get(array_name)) for image in images)
+        parts = next((array for array in arrays if array is not None), [])
         parts = [part if isinstance(part, dict) else {} for part in parts]
         for sub_index, part in zip(_indexes(parts, index_name), parts, strict=True):
             row = {
@@ -40,6 +42,16 @@ def sub_activity_rows(
             }
             if _is_valid(row):
                 yield row
+
+
+def array_of(value: Any) -> list[Any] | None:
+    """An array, which a column of a database may hold as a text of JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, list) else None
 
 
 def _indexes(parts: list[Mapping[str, Any]], name: str) -> list[int]:

@@ -15,14 +15,22 @@ SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 BIGINT_END = 2**63
 
+_FLAGS = {"true": True, "false": False}
+
 _NUMERIC = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_MINUTES = re.compile(r"\s*(\d{1,3}):([0-5]\d)\s*", re.ASCII)
 _ZONE_LABEL = re.compile(r"(?:\(GMT([+-])(\d\d):(\d\d)\))?\s*(.*)", re.ASCII | re.DOTALL)
+
+
+def json_value(text: str) -> Any:
+    """The value that a text is; ValueError or RecursionError for every other text."""
+    return json.loads(text, parse_constant=_refuse)
 
 
 def json_object(text: str) -> dict[str, Any] | None:
     """The object that a text is; None for every other text."""
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json_value(text)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -56,6 +64,12 @@ def number(value: Any) -> float | None:
     return float(str(value)) + 0.0
 
 
+def pace(value: Any) -> float | None:
+    """Seconds per kilometre, as a number or in minutes and seconds: "4:00" is 240."""
+    found = _MINUTES.fullmatch(value) if isinstance(value, str) else None
+    return 60.0 * int(found[1]) + int(found[2]) if found else number(value)
+
+
 def whole(value: Any) -> int | None:
     """A BIGINT, from a number or numeric string without a fraction: 2151.0 is one, 2151.5 not."""
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,30}", value, re.ASCII):
@@ -73,7 +87,13 @@ def string(value: Any) -> str | None:
 
 
 def boolean(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
+    """A flag: true or false, also as text, or 1 or 0."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in _FLAGS:
+        return _FLAGS[value]
+    as_number = number(value)
+    return bool(as_number) if as_number in (0.0, 1.0) else None
 
 
 def wall_clock(value: Any) -> datetime | None:

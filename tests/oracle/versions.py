@@ -9,15 +9,14 @@ from typing import Any
 
 from tests.oracle.record import Key, Order, Record
 
-UNREADABLE = ("unreadable",)
-
 
 @dataclass(frozen=True)
 class Version:
-    """A judged record; `row` is empty for a delete."""
+    """A judged record; `row` is empty for a delete, and for a record refused for a reason."""
 
     source: str
     order: Order
+    is_delete: bool
     key: Key
     row: dict[str, Any]
     image: Mapping[str, Any]
@@ -25,44 +24,52 @@ class Version:
 
 
 Refused = set[tuple[Key, tuple[str, ...]]]
+Judge = Callable[[Record], tuple[dict[str, Any], tuple[str, ...]]]
 
 
 def resolve(
     records: Iterable[Record],
     identity: Callable[[Key], Hashable],
-    row_of: Callable[[Record], dict[str, Any]],
-    broken_rules: Callable[[dict[str, Any]], tuple[str, ...]],
+    judged: Judge,
 ) -> tuple[list[list[Version]], Refused]:
     """For each thing its valid open versions, newest first (none: left out); what is refused.
 
     `identity` says from the key which thing a version is one of, None when that is not known: such
-    a version competes with nothing, so nothing ever resolves it.
+    a version competes with nothing, so nothing ever resolves it. `judged` gives the row of a
+    version and what it breaks.
     """
     things: dict[Hashable, list[Version]] = defaultdict(list)
     refused: Refused = set()
     for record in records:
         if record.image is None:
-            refused.add(((None, None), UNREADABLE))
+            refused.add(((None, None), (str(record.reason),)))
             continue
-        row = {} if record.order.is_delete else row_of(record)
-        broken = broken_rules(row) if row else ()
-        version = Version(record.source, record.order, record.key, row, record.image, broken)
+        version = _version(record, judged)
         thing = identity(record.key)
         if thing is not None:
             things[thing].append(version)
-        elif broken:
-            refused.add((record.key, broken))
-    judged = [_judge(versions) for versions in things.values()]
-    return [valid for valid, _ in judged if valid], refused.union(*(broken for _, broken in judged))
+        elif version.broken:
+            refused.add((version.key, version.broken))
+    found = [_judge(versions) for versions in things.values()]
+    return [valid for valid, _ in found if valid], refused.union(*(broken for _, broken in found))
+
+
+def _version(record: Record, judged: Judge) -> Version:
+    row, broken = ({}, ()) if record.is_delete else judged(record)
+    if record.reason is not None and broken != ("encoding_unknown",):
+        row, broken = {}, (record.reason,)
+    return Version(
+        record.source, record.order, record.is_delete, record.key, row, record.image or {}, broken
+    )
 
 
 def _judge(versions: list[Version]) -> tuple[list[Version], Refused]:
     """The valid versions of one thing, newest first, and what is refused of it.
 
-    Only versions later than every delete count; against one of the same time and position in the
-    log the delete wins. A newer valid version, or a valid copy, resolves a broken one.
+    Only versions later than every delete count, and a delete that is refused itself closes nothing.
+    A newer valid version resolves a broken one.
     """
-    deletes = [version.order for version in versions if version.order.is_delete]
+    deletes = [version.order for version in versions if version.is_delete and not version.broken]
     still_open = sorted(
         (version for version in versions if not deletes or version.order > max(deletes)),
         key=lambda version: version.order,

@@ -51,10 +51,23 @@ SETTINGS: dict[str, list[Any]] = {
     "sex": ["F", "M", None],
 }
 FAULTS = ["{broken", "[]", '"text"', "12", '{"athlete": {"id": 1}}']
+# What stands in a sink of change data and is about no activity, though it may have the id of one.
+NOISE = [
+    "null",
+    '{"ts_ms": 1720000000000}',
+    '{"status": "END", "id": "571:1", "event_count": 1, "ts_ms": 1720000000000}',
+    '{"op": "m", "source": {"connector": "postgresql", "lsn": 1}, "message": {"prefix": "p"}}',
+    '{"op": "d", "before": {"id": 100}, "source": {"table": "photos", "ts_ms": 1790000000000}}',
+    '{"op": "u", "after": {"activity_id": 101, "name": "shoe"}, "source": {"table": "gear"}}',
+]
+FIRST_CHANGE_MS, A_DAY_MS = 1_720_000_000_000, 86_400_000
 
 
-def deliveries(random: Random, share: float) -> dict[str, list[str]]:
-    """Files by path without its end: some records of a share of all athletes, shuffled."""
+def deliveries(random: Random, share: float, sent: list[str]) -> dict[str, list[str]]:
+    """Files by path without its end: some records of a share of all athletes, shuffled.
+
+    A connector that has crashed delivers again, as processed later, what it has `sent` before.
+    """
     records: dict[str, list[str]] = {"strava_api": [], "cdc": []}
     for athlete in range(1, ATHLETES + 1):
         if random.random() < share:
@@ -63,7 +76,10 @@ def deliveries(random: Random, share: float) -> dict[str, list[str]]:
                 records[kind] += [line] * random.choice([1, 1, 1, 2])
     if random.random() < 0.5:
         records["strava_api"].append(random.choice(FAULTS))
-        records["cdc"] += random.sample(["null", '{"op": "t"}', '{"op": "d", "before": {}}'], 2)
+        records["cdc"] += random.sample(['{"op": "t"}', '{"op": "d", "before": {}}', *NOISE], 3)
+    again = random.sample(sent, min(len(sent), 5)) if random.random() < 0.5 else []
+    sent += records["cdc"]
+    records["cdc"] += map(_processed_later, again)
     for lines in records.values():
         random.shuffle(lines)
     return {kind: lines for kind, lines in records.items() if lines}
@@ -105,10 +121,41 @@ def _record(random: Random, athlete: int) -> tuple[str, str]:
         "op": op,
         "before": image if op == "d" else None,
         "after": None if op == "d" else image,
-        "ts_ms": 1_720_000_000_000 + random.randrange(8) * 86_400_000,
-        "source": {"lsn": random.choice([None, 1, 2, 3])},
+        "ts_ms": FIRST_CHANGE_MS + random.randrange(8) * A_DAY_MS,
+        "source": random.choice(SOURCES)(random),
     }
     return "cdc", json.dumps(random.choice([envelope, {"schema": {}, "payload": envelope}]))
+
+
+def _of_postgresql(random: Random) -> dict[str, Any]:
+    """Of many changes in few milliseconds only the position tells the order."""
+    at_ms = FIRST_CHANGE_MS + random.randrange(8) * A_DAY_MS
+    place = random.choice([None, random.randrange(1_000_000)])
+    of_log = {"connector": "postgresql", "name": "app", "schema": "public", "table": "activities"}
+    return {**of_log, "ts_ms": at_ms, "lsn": place}
+
+
+def _of_mysql(random: Random) -> dict[str, Any]:
+    """A statement may have begun before, and committed after, what lies before it in the log."""
+    place = random.randrange(1_000_000)
+    at_ms = FIRST_CHANGE_MS + (place // 125_000 + random.randrange(2)) * A_DAY_MS
+    of_log = {"connector": "mysql", "name": "app", "table": "activities", "server_id": 1}
+    return {**of_log, "ts_ms": at_ms, "gtid": None, "file": "binlog.000007", "pos": place, "row": 0}
+
+
+def _of_nobody(random: Random) -> dict[str, Any]:
+    return {"lsn": random.choice([None, 1, 2, 3])}
+
+
+SOURCES = (_of_postgresql, _of_mysql, _of_nobody)
+
+
+def _processed_later(line: str) -> str:
+    message = json.loads(line) if line != "null" else None
+    envelope = message.get("payload", message) if message else {}
+    if "op" in envelope and "ts_ms" in envelope.get("source", {}):
+        envelope["ts_ms"] = FIRST_CHANGE_MS + 20 * A_DAY_MS
+    return json.dumps(message)
 
 
 def _image(random: Random, activity: int, athlete: int) -> dict[str, Any]:

@@ -34,6 +34,7 @@ NEWS = [
     records.activity(records.DANA, 2, "2026-04-28"),
     records.edited(records.activity(records.ERIK, 4, "2026-06-14"), "2026-06-25"),
 ]
+NEW_COLUMNS = ("extra_class", "extra_rain_mm", "change_log", "change_position", "change_id")
 # Such a path belongs to one machine.
 PLACES = re.compile(r"/(?:work|root|home|Users)/")
 
@@ -53,7 +54,7 @@ def rows(world: World) -> dict[str, list[tuple[object, ...]]]:
     found = {}
     for table in TABLES:
         path = str(world.warehouse.joinpath(*table.name.split(".")))
-        frame = world.spark.read.format("delta").load(path).drop("extra_class", "extra_rain_mm")
+        frame = world.spark.read.format("delta").load(path).drop(*NEW_COLUMNS)
         found[table.name] = sorted((tuple(row) for row in frame.collect()), key=repr)
     return found
 
@@ -115,6 +116,29 @@ def test_new_columns_are_filled_in_place(story: Story) -> None:
 def test_all_rows_equal_their_rebuild(story: Story) -> None:
     findings = verify_tables(RECIPES, warehouse.options(story.world), None, None, is_quiet=True)
     assert {finding.verdict for finding in findings} == {"PASS"}
+
+
+def test_change_data_that_the_release_has_read_is_refused(
+    quick_spark: SparkSession, tmp_path: Path
+) -> None:
+    world = warehouse.world(quick_spark, tmp_path / "world")
+    path = str(world.warehouse / "bronze" / "strava_activities")
+    bronze = quick_spark.read.format("delta").load(path)
+    changes = bronze.limit(2).selectExpr("* EXCEPT (source)", "'debezium' AS source")
+    changes.select(bronze.columns).write.format("delta").mode("append").save(path)
+    refusal = (
+        r"bronze.strava_activities has 2 rows that an older release has read, without .*change_log"
+        r".*: move .*warehouse away and run again"
+    )
+    for _ in range(2):
+        with pytest.raises(PacelineError, match=refusal):
+            world.run()
+    # Nothing was added, so that the release before can still go on.
+    assert quick_spark.read.format("delta").load(path).columns == bronze.columns
+    # Moved away, it is made anew from the landing zone.
+    world.warehouse.rename(tmp_path / "old")
+    world.run()
+    world.check()
 
 
 def test_the_archive_is_small_and_names_no_place_of_a_machine(tmp_path: Path) -> None:

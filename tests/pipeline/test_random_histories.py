@@ -95,6 +95,7 @@ class Histories(RuleBasedStateMachine):
         self.world = World(spark, root, FIRST_HORIZON, jobs=jobs, dormant_after_days=90)
         self.before = self.world.expected()
         self.steps = 0
+        self.sent: list[str] = []
         self.changes = self.features = 0
         # Whether the tables are those of the last catch-up: then counts can be foretold.
         self.is_quiet = True
@@ -141,7 +142,7 @@ class Histories(RuleBasedStateMachine):
             self.world.sql(f"DELETE FROM {{}} WHERE athlete_id % {part} = 0", table)
 
     def deliver(self, random: Random, share: float) -> None:
-        for kind, lines in histories.deliveries(random, share).items():
+        for kind, lines in histories.deliveries(random, share, self.sent).items():
             self.world.deliver(f"{kind}/{self.steps}.jsonl", *lines)
         if random.random() < 0.5:
             lines = histories.settings(random)

@@ -1,5 +1,6 @@
 """What recipe tests are given: rows from a contract's example, frames of them, and a context."""
 
+import io
 import json
 from datetime import date
 from pathlib import Path
@@ -7,12 +8,15 @@ from pathlib import Path
 from paceline.contract import load_all
 from paceline.recipe import EVERYTHING, Context
 from paceline.settings import load_settings
+from paceline.sources import debezium
+from paceline.sources.record import Ignored
 
 CONF = Path(__file__).parents[2] / "conf"
 CONTRACTS = load_all(CONF / "contracts")
 SETTINGS = load_settings(CONF).for_recipes()
 
 ATHLETE = 1001
+BRONZE = "bronze.strava_activities"
 
 
 def row(table, **cells):
@@ -40,7 +44,25 @@ def bronze_api(payload, **cells):
     if isinstance(payload, dict):
         ids["athlete_id"] = payload.get("athlete", {}).get("id")
         ids["activity_id"] = int(payload["id"]) if "id" in payload else None
-    return row("bronze.strava_activities", payload=text, **ids | cells)
+    return row(BRONZE, payload=text, **ids | cells)
+
+
+def bronze_changes(files, tables=SETTINGS["cdc_tables"], **cells):
+    """Records of bronze.strava_activities for the lines of files of change data, as received.
+
+    A file is a path with lines; a line is a text, or becomes JSON. What is ignored is left out.
+    """
+    rows = []
+    for path, lines in files.items():
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        content = io.BytesIO("\n".join(texts).encode())
+        for record in debezium.records(content, path, tables):
+            if not isinstance(record, Ignored):
+                names = [name for name in row(BRONZE) if hasattr(record, name)]
+                read = {name: getattr(record, name) for name in names}
+                read["change_time_us"] = record.change_time_us or 0
+                rows.append(row(BRONZE, source="debezium", source_path=path, **read | cells))
+    return rows
 
 
 def activity(activity_id, athlete_id=ATHLETE, **fields):

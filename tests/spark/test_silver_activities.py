@@ -205,6 +205,9 @@ def version(activity_id, at, disposition, fields=OK, **cells):
     record = bronze_api(named, change_time_us=T + at, **cells)
     if record["source"] == "debezium":
         record["payload"] = json.dumps({"op": record["op"], "after": named})
+        place = None if record["lsn"] is None else f"{record['lsn']:020}"
+        change_id = f"{record['op']} {at} {place} {fields}"
+        record |= {"change_log": "", "change_position": place, "change_id": change_id}
     return record, disposition
 
 
@@ -260,9 +263,13 @@ VERSIONS = {
         version(409, 5, DELETION, **DELETED),
         version(409, 4, SUPERSEDED),
     ],
-    "at the same time a delete wins": [
-        version(410, 5, SUPERSEDED),
-        version(410, 5, DELETION, **DELETED),
+    "at the same time a delete has no precedence": [
+        version(410, 5, CURRENT, lsn=8, **CHANGED),
+        version(410, 5, DELETION, lsn=7, **DELETED),
+    ],
+    "at the same time a position is later than none": [
+        version(417, 5, SUPERSEDED),
+        version(417, 5, DELETION, lsn=7, **DELETED),
     ],
     "an activity may be made again": [
         version(411, 1, SUPERSEDED),

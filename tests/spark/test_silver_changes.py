@@ -1,8 +1,5 @@
 """Change data in silver: envelopes as bronze holds them, and which version of an activity wins."""
 
-import io
-import json
-
 import pytest
 
 from paceline.recipe import (
@@ -14,9 +11,8 @@ from paceline.recipe import (
     SUPERSEDED,
     UNREADABLE,
 )
-from paceline.sources import debezium
 from paceline.tables.silver import strava_activities, strava_sub_activity
-from tests.spark.given import activity, bronze_api, context, frame, row, rows_of, without
+from tests.spark.given import activity, bronze_api, bronze_changes, context, frame, rows_of, without
 
 BRONZE, SILVER = "bronze.strava_activities", "silver.strava_activities"
 
@@ -49,24 +45,8 @@ def change(op, image, at, lsn=None, **cells):
 
 
 def received(*lines):
-    """Bronze rows of the lines of a file of change data, as the landing zone makes them."""
-    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
-    return [
-        row(
-            BRONZE,
-            source="debezium",
-            source_path="cdc/a.jsonl",
-            payload=record.payload,
-            op=record.op,
-            line_number=record.line_number,
-            athlete_id=record.athlete_id,
-            activity_id=record.activity_id,
-            change_time_us=record.change_time_us or 0,
-            lsn=record.lsn,
-        )
-        for record in debezium.records(io.BytesIO(text.encode()), "cdc/a.jsonl")
-        if record is not None
-    ]
+    """Bronze rows of the lines of a file of change data."""
+    return bronze_changes({"cdc/a.jsonl": lines})
 
 
 def dispositions(spark, rows):
@@ -120,7 +100,7 @@ HISTORIES = {
         [change("d", {"activity_id": 1}, 2_000), change("c", named(1, "late"), 1_000)],
         {1: DELETION, 2: SUPERSEDED},
     ),
-    "delete wins a tie": (
+    "without a position the later line is the later change": (
         [change("c", named(1, "tied"), 1_000), change("d", {"id": 1}, 1_000)],
         {1: SUPERSEDED, 2: DELETION},
     ),
@@ -146,7 +126,7 @@ HISTORIES = {
     ),
     "sent twice": (
         [change("c", named(1, "twice"), 1_000), change("c", named(1, "twice"), 1_000)],
-        {1: DUPLICATE, 2: CURRENT},
+        {1: CURRENT, 2: DUPLICATE},
     ),
     "tombstones say nothing": (
         ["null", {"schema": None, "payload": None}, change("c", named(1, "there"), 1_000)],
@@ -180,7 +160,7 @@ def test_change_data_is_better_than_an_answer_of_the_api_and_a_delete_closes_bot
         1: (CURRENT, "change"),
         100: (SUPERSEDED, "answer"),
     }
-    deleted = change("d", {"id": 1}, 9_000)
+    deleted = change("d", {"id": 1}, 9_001)
     assert {
         line: disposition
         for line, (disposition, _) in dispositions(

@@ -1,6 +1,7 @@
 """silver.athlete_settings: which settings may be published, and which version of them wins."""
 
 import json
+from datetime import datetime
 
 import pytest
 from chispa import assert_df_equality
@@ -41,6 +42,9 @@ NONE = dict.fromkeys(FULL)
 def received(athlete_id, fields, valid_from="2024-01-01", **cells):
     """A record of bronze.athlete_settings."""
     payload = {"athlete_id": athlete_id, "valid_from": valid_from} | fields
+    if "updated_at" in fields:
+        changed = datetime.fromisoformat(fields["updated_at"])
+        cells["change_time_us"] = int(changed.timestamp()) * 1_000_000
     return row(
         BRONZE,
         payload=json.dumps(payload),
@@ -57,10 +61,9 @@ READ = {
     13: ({"threshold_pace_s_per_km": "255.5"}, NONE | {"threshold_pace_s_per_km": 255.5}),
     14: ({"sex": "female"}, NONE | {"sex": "F"}),
     15: ({"sex": " m"}, NONE | {"sex": "M"}),
-    # A word is not judged by its first letter.
-    20: ({"sex": "Mrs"}, NONE),
-    # One field of a wrong type costs only itself.
-    16: (FULL | {"hr_max_bpm": [190]}, FULL | {"hr_max_bpm": None}),
+    # Minutes and seconds.
+    16: ({"threshold_pace_s_per_km": " 4:00"}, NONE | {"threshold_pace_s_per_km": 240}),
+    20: ({"threshold_pace_s_per_km": "12:05"}, NONE | {"threshold_pace_s_per_km": 725}),
     # The bounds themselves are allowed.
     17: ({"threshold_pace_s_per_km": 100}, NONE | {"threshold_pace_s_per_km": 100}),
     18: ({"threshold_pace_s_per_km": 1200}, NONE | {"threshold_pace_s_per_km": 1200}),
@@ -77,6 +80,15 @@ BROKEN = {
     35: ({"hr_rest_bpm": 60, "lthr_bpm": 60}, ["hr_rest_below_lthr"]),
     36: ({"hr_rest_bpm": 60, "hr_max_bpm": 60}, ["hr_rest_below_max"]),
     37: ({"lthr_bpm": 171, "hr_max_bpm": 170}, ["lthr_within_max"]),
+    # A word is not judged by its first letter.
+    38: ({"sex": "Mrs"}, ["sex_known"]),
+    39: ({"sex": "W"}, ["sex_known"]),
+    # What is there and cannot be read is not taken for absent.
+    40: (FULL | {"hr_max_bpm": [190]}, ["encoding_unknown"]),
+    41: ({"lthr_bpm": "2:50"}, ["encoding_unknown"]),
+    42: ({"threshold_pace_s_per_km": "4:60"}, ["encoding_unknown"]),
+    # The record came in on 2 June 2024.
+    43: ({"updated_at": "2024-06-04T00:00:00Z"}, ["change_time_ahead"]),
 }
 # Versions of the settings of an athlete, with their dispositions.
 VERSIONS = {

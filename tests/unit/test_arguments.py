@@ -83,6 +83,9 @@ def test_the_horizon_only_grows_and_stays_behind_the_clock(stored, end, explicit
     assert (other.horizon, other.horizon_before) == (None, None)
 
 
+CDC_TABLES = "cdc_tables: [activities, strava_activities, activity]"
+
+
 def settings_file(tmp_path, **changes):
     text = (CONF / "paceline.yml").read_text(encoding="utf-8")
     for old, new in changes.items():
@@ -99,6 +102,21 @@ def test_the_settings_of_the_project_are_valid():
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        # As in the file of an older release.
+        ("", ("activities", "strava_activities", "activity")),
+        (CDC_TABLES, ("activities", "strava_activities", "activity")),
+        ("cdc_tables: [rides]", ("rides",)),
+        ("cdc_tables: []", ()),
+    ],
+)
+def test_the_tables_of_change_data_may_be_left_to_the_default(tmp_path, line, expected):
+    found = load_settings(settings_file(tmp_path, **{CDC_TABLES: line}))
+    assert found.for_recipes()["cdc_tables"] == expected
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("dormant_after_days: 365", "dormant_after_days: 30", "whole numbers from 90 on"),
@@ -108,6 +126,9 @@ def test_the_settings_of_the_project_are_valid():
         ("athlete_timezone: UTC", "athlete_timezone:", "unknown zone None"),
         ("athlete_timezone: UTC", "athlete_timezone: {bob: UTC}", "names the athlete 'bob'"),
         ("landing: landing", "landing: [", "paceline.yml:"),
+        (CDC_TABLES, "cdc_tables: activities", "must be a list of names of tables"),
+        (CDC_TABLES, "cdc_tables: [7]", "must be a list of names of tables"),
+        (CDC_TABLES, "cdc_tables: ['']", "must be a list of names of tables"),
     ],
 )
 def test_a_mistake_in_the_settings_is_told_with_what_is_allowed(tmp_path, old, new, message):

@@ -256,6 +256,23 @@ def test_a_computed_row_came_from_no_file(ask, fake):
     assert "resolved by  run-9" in lines
 
 
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("encoding_unknown", "decimal.handling.mode=double"),
+        ("flattened_change", "ExtractNewRecordState"),
+        ("table_truncated", "DELETE instead of TRUNCATE"),
+        ("envelope_unknown", "value.converter="),
+        ("change_time_ahead", "mend the clock"),
+    ],
+)
+def test_a_record_that_was_refused_says_what_to_do(ask, fake, reason, advice):
+    fake("find", [detailed(PULSE, reasons=(reason,))])
+    out = squeezed(ask("show", "abab").out)
+    assert f"{reason}: " in out
+    assert advice in out
+
+
 def test_the_help_of_show_says_that_it_is_personal(ask):
     assert "PERSONAL DATA" in ask("show", "--help").out
     assert "PERSONAL DATA" in ask("--help").out

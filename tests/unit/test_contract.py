@@ -16,11 +16,12 @@ CONTRACTS = Path(__file__).parents[2] / "conf" / "contracts"
 RECEIVED = (
     "source_path STRING, source_digest STRING, line_number BIGINT, payload STRING, "
     "is_base64 BOOLEAN, source STRING, op STRING, athlete_id BIGINT, {second} "
-    "change_time_us BIGINT, lsn BIGINT, ingest_date DATE"
+    "change_time_us BIGINT, lsn BIGINT, {change}ingest_date DATE"
 )
+CHANGE = "change_log STRING, change_position STRING, change_id STRING, "
 COLUMNS = {
-    "bronze.strava_activities": RECEIVED.format(second="activity_id BIGINT,"),
-    "bronze.athlete_settings": RECEIVED.format(second="valid_from DATE,"),
+    "bronze.strava_activities": RECEIVED.format(second="activity_id BIGINT,", change=CHANGE),
+    "bronze.athlete_settings": RECEIVED.format(second="valid_from DATE,", change=""),
     "silver.strava_activities": (
         "athlete_id BIGINT, activity_id BIGINT, name STRING, sport_type STRING, "
         "sport_family STRING, workout_type BIGINT, is_race BOOLEAN, start_date TIMESTAMP, "

@@ -20,8 +20,9 @@ from paceline.publish.fingerprint import essence, fingerprint, modules
 from paceline.recipe import Context, Table
 
 SOURCES = (
-    *("sources", "sources.athlete_settings", "sources.debezium", "sources.export_values"),
-    *("sources.gunzip", "sources.limits", "sources.record", "sources.source"),
+    *("sources", "sources.athlete_settings", "sources.changelog", "sources.debezium"),
+    *("sources.documents", "sources.encodings", "sources.envelope", "sources.export_values"),
+    *("sources.gunzip", "sources.limits", "sources.record", "sources.refusals", "sources.source"),
     *("sources.strava_api", "sources.strava_export"),
 )
 SILVER = (
@@ -59,6 +60,7 @@ def test_the_code_of_a_recipe(table: Table) -> None:
 def context(contracts: dict[str, Contract]) -> Context:
     settings = {
         "athlete_timezone": {"default": "UTC", 7: "Europe/Berlin"},
+        "cdc_tables": ["activities"],
         "default_threshold_pace_s_per_km": 270,
         "dormant_after_days": 365,
         "export_headers": {"de": {"a": "b"}},
@@ -75,6 +77,7 @@ def changed(context: Context, **settings: object) -> set[str]:
 def test_a_setting_counts_for_the_tables_that_read_it(context: Context) -> None:
     assert changed(context, dormant_after_days=90) == {ROLLING.name}
     assert changed(context, default_threshold_pace_s_per_km=280) == {FEATURES.name}
+    assert changed(context, cdc_tables=["rides"]) == {"bronze.strava_activities"}
     both = {"silver.strava_activities", "silver.strava_sub_activity"}
     assert changed(context, athlete_timezone="UTC") == both
     assert changed(context, export_headers={}) == both

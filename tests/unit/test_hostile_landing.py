@@ -33,6 +33,8 @@ from paceline.tables.bronze import strava_activities
 ACTIVITIES = landing.SOURCES["strava_activities"]
 CONF = Path(__file__).parents[2] / "conf"
 GOOD = b'{"id":7}\n'
+TABLES = ("activities",)
+SETTINGS = {"export_headers": {}, "cdc_tables": TABLES}
 
 
 def put(root: Path, path: str, content: bytes = GOOD) -> Path:
@@ -44,7 +46,7 @@ def put(root: Path, path: str, content: bytes = GOOD) -> Path:
 
 def rows(root: Path, limits: Limits = DEFAULTS) -> list[dict[str, object]]:
     new = discover(listing(root), ACTIVITIES, [], limits).new
-    batches = record_batches(root, new, "strava_activities", date(2024, 6, 2), {}, limits)
+    batches = record_batches(root, new, "strava_activities", date(2024, 6, 2), SETTINGS, limits)
     return [row for _, batch, _ in batches for row in batch.to_pylist()]
 
 
@@ -291,21 +293,62 @@ def test_a_hostile_line_is_one_record_and_the_next_is_read(
     [
         {"op": "\ud800", "after": {"id": 1}},
         {"op": ["c"], "after": {"id": 1}},
-        {"schema": 1, "payload": {"schema": 1, "payload": {"op": "c", "after": {"id": 1}}}},
+        {"schema": 1, "payload": {"schema": 1, "payload": {"op": "c", "after": [{"id": 1}]}}},
         {"op": "d", "before": {"id": 1e308}},
     ],
 )
 def test_a_hostile_envelope_is_unreadable(envelope: dict[str, object]):
     content = json.dumps(envelope).encode()
-    assert list(debezium.records(io.BytesIO(content), "cdc/a.jsonl")) == [
-        Record(1, content.decode())
+    assert list(debezium.records(io.BytesIO(content), "cdc/a.jsonl", TABLES)) == [
+        Record(1, content.decode(), change_log="")
     ]
 
 
 def test_times_and_positions_out_of_range_are_absent():
     content = b'{"op":"c","after":{"id":1},"ts_ms":1e308,"source":{"ts_ms":1e999,"lsn":1e999}}'
-    (found,) = debezium.records(io.BytesIO(content), "cdc/a.jsonl")
+    (found,) = debezium.records(io.BytesIO(content), "cdc/a.jsonl", TABLES)
     assert (found.activity_id, found.change_time_us, found.lsn) == (1, None, None)
+    assert (found.change_position, found.change_id) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"source": {"connector": ["mysql"], "name": {}, "table": [], "pos": {}, "ts_ms": []}},
+        {"source": {"connector": "mysql", "file": "1a" * 100_000, "pos": 4, "name": "\ud800"}},
+        {"after": {"id": 1, "name": "\ud800", "laps": "\ud800"}, "before": "[" * 100_000},
+        {"after": {"id": 1, "a.B": {"a.B": {"bytes": 5}}, "laps": {"array": {"array": []}}}},
+        {"after": json.dumps({"id": {"$numberLong": "1"}, "x": {"$date": {"$date": []}}})},
+    ],
+)
+def test_a_hostile_change_becomes_a_row_and_an_image(tmp_path: Path, message: dict[str, object]):
+    line = json.dumps({"op": "c", "after": {"id": 1}, **message})
+    put(tmp_path, "cdc/a.jsonl", f"{line}\n{line}".encode())
+    # Both rows, so that Arrow has been able to hold whatever is in them.
+    assert [(row["activity_id"], row["payload"]) for row in rows(tmp_path)] == [(1, line)] * 2
+    assert json.loads(debezium.image(line).encode())["id"] in (1, "1")
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_names_of_other_tables_are_counted_in_bounded_memory(tmp_path: Path, size: int):
+    lines = [json.dumps({"op": "t", "source": {"table": f"{n:0{size}}"}}) for n in range(1000)]
+    put(tmp_path, "cdc/a.jsonl", "\n".join([*lines, "null"]).encode())
+    new = discover(listing(tmp_path), ACTIVITIES, []).new
+    day = date(2024, 6, 2)
+    ((_, _, ignored),) = record_batches(tmp_path, new, "strava_activities", day, SETTINGS)
+    assert ignored.total() == 1001
+    assert len(ignored) <= landing.MAX_OTHER_TABLES + 1
+    assert max(len(name) for name in ignored if name) <= landing.MAX_NAME
+
+
+def test_a_schema_of_many_columns_is_looked_up_once():
+    names = [f"f{number}" for number in range(20_000)]
+    after = {"field": "after", "fields": [{"field": name, "name": "x"} for name in names]}
+    payload = {"op": "c", "after": {"id": 1, **dict.fromkeys(names, 1)}}
+    content = json.dumps({"schema": {"fields": [after]}, "payload": payload}).encode()
+    (found,) = debezium.records(io.BytesIO(content), "cdc/a.jsonl", TABLES)
+    # One after the other it would be half a minute.
+    assert found.activity_id == 1
 
 
 def export(content: bytes, **limits: int) -> list[Record]:
@@ -477,7 +520,7 @@ def test_a_run_warns_of_all_that_it_leaves_alone(
     (api / "out.jsonl").symlink_to(tmp_path)
     put(root, "notes.txt")
     settings = SimpleNamespace(
-        landing_limits=asdict(Limits(max_file_bytes=17)), for_recipes=lambda: {"export_headers": {}}
+        landing_limits=asdict(Limits(max_file_bytes=17)), for_recipes=lambda: SETTINGS
     )
     plan = SimpleNamespace(landing=root, listed=listing(root), window=None, settings=settings)
     job_run = SimpleNamespace(

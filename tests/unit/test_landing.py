@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import os
+from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -21,6 +22,7 @@ DAY = date(2024, 6, 2)
 # 2024-06-01T06:00:00Z, and a modification time one day later.
 SIX = 1_717_221_600_000_000
 MTIME_US = SIX + 86_400_000_000
+SETTINGS = {"export_headers": {}, "cdc_tables": ("activities",)}
 
 
 def put(root: Path, path: str, content: str | bytes = '{"id":1}\n') -> Path:
@@ -37,9 +39,9 @@ def new_paths(root: Path, sources: frozenset[str] = ACTIVITIES) -> list[str]:
 
 def batches(
     root: Path, table: str = "strava_activities"
-) -> list[tuple[Delivery, pa.RecordBatch, int]]:
+) -> list[tuple[Delivery, pa.RecordBatch, Counter[str | None]]]:
     new = discover(listing(root), landing.SOURCES[table], []).new
-    return list(record_batches(root, new, table, DAY, {}))
+    return list(record_batches(root, new, table, DAY, SETTINGS))
 
 
 def rows(root: Path, table: str = "strava_activities") -> list[dict[str, object]]:
@@ -66,8 +68,9 @@ def rows(root: Path, table: str = "strava_activities") -> list[dict[str, object]
         ("athlete_settings/a.json", None),
         ("cdc/a.jsonl", "debezium"),
         ("cdc/x/y/a.jsonl.gz", "debezium"),
-        ("cdc/a.json", None),
-        ("cdc/a.json.gz", None),
+        ("cdc/a.json", "debezium"),
+        ("cdc/a.json.gz", "debezium"),
+        ("cdc/a.csv", None),
         ("cdc/_offsets/a.jsonl", None),
         ("cdc", None),
         ("debezium/a.jsonl", None),
@@ -87,6 +90,7 @@ def test_only_files_of_the_wanted_sources_are_found_in_order(tmp_path: Path):
         "strava_api/a/z.json",
         "cdc/c.jsonl",
         "cdc/c.json",
+        "cdc/c.avro",
         "athlete_settings/s.jsonl",
         "strava_api/_SUCCESS",
         "strava_api/.hidden/a.jsonl",
@@ -96,13 +100,14 @@ def test_only_files_of_the_wanted_sources_are_found_in_order(tmp_path: Path):
     ):
         put(tmp_path, path)
     assert new_paths(tmp_path) == [
+        "cdc/c.json",
         "cdc/c.jsonl",
         "strava_api/a/z.json",
         "strava_api/b.jsonl",
         "strava_export/athlete_id=7/activities.csv",
     ]
     assert new_paths(tmp_path, landing.SOURCES["athlete_settings"]) == ["athlete_settings/s.jsonl"]
-    assert unknown_files(listing(tmp_path)) == ["cdc/c.json", "notes.txt", "strava_api/bikes.csv"]
+    assert unknown_files(listing(tmp_path)) == ["cdc/c.avro", "notes.txt", "strava_api/bikes.csv"]
 
 
 def test_a_name_that_is_not_text_is_reported_and_ignored(tmp_path: Path):
@@ -192,6 +197,9 @@ def test_the_columns_of_activities(tmp_path: Path):
         ("activity_id", "int64"),
         ("change_time_us", "int64"),
         ("lsn", "int64"),
+        ("change_log", "string"),
+        ("change_position", "string"),
+        ("change_id", "string"),
         ("ingest_date", "date32[day]"),
     ]
     first, second = batch.to_pylist()
@@ -207,6 +215,9 @@ def test_the_columns_of_activities(tmp_path: Path):
         "activity_id": 16195001131,
         "change_time_us": MTIME_US,
         "lsn": None,
+        "change_log": None,
+        "change_position": None,
+        "change_id": None,
         "ingest_date": DAY,
     }
     unread = (second["line_number"], second["payload"], second["athlete_id"], second["activity_id"])
@@ -232,10 +243,12 @@ def test_the_columns_of_settings(tmp_path: Path):
 
 
 def test_a_change_has_its_operation_its_time_and_its_position(tmp_path: Path):
-    line = '{"op":"d","before":{"activity_id":16195001131},"ts_ms":1000,"source":{"lsn":7}}'
+    source = '{"connector":"postgresql","name":"fit","lsn":7}'
+    line = f'{{"op":"d","before":{{"activity_id":16195001131}},"ts_ms":1000,"source":{source}}}'
     put(tmp_path, "cdc/2024-06-01T06-00-00.jsonl", f'{line}\n{{"op":"u","after":{{"id":1}}}}')
     ((delivery, batch, _),) = batches(tmp_path)
     first, second = batch.to_pylist()
+    assert len(first.pop("change_id")) == 64
     assert first == {
         "source_path": "cdc/2024-06-01T06-00-00.jsonl",
         "source_digest": delivery.digest,
@@ -248,9 +261,14 @@ def test_a_change_has_its_operation_its_time_and_its_position(tmp_path: Path):
         "activity_id": 16195001131,
         "change_time_us": 1_000_000,
         "lsn": 7,
+        "change_log": "postgresql/fit",
+        "change_position": "00000000000000000007",
         "ingest_date": DAY,
     }
     assert (second["op"], second["change_time_us"], second["lsn"]) == ("u", SIX, None)
+    # It says neither where nor when it happened.
+    unknown = [second[name] for name in ("change_log", "change_position", "change_id")]
+    assert unknown == ["", None, None]
 
 
 def test_tombstones_are_counted_and_become_no_rows(tmp_path: Path):
@@ -260,17 +278,34 @@ def test_tombstones_are_counted_and_become_no_rows(tmp_path: Path):
     ((_, batch, ignored),) = batches(tmp_path)
     assert batch.column("line_number").to_pylist() == [2, 4, 7]
     assert batch.column("activity_id").to_pylist() == [1, None, 1]
-    assert ignored == 3
+    assert ignored == {None: 3}
+
+
+def test_changes_of_other_tables_are_counted_by_their_names(tmp_path: Path):
+    lines = [f'{{"op":"t","source":{{"table":"{name}"}}}}' for name in ("shoes", "gear", "shoes")]
+    lines += ['{"ts_ms":1}', '{"op":"c","after":{"id":1},"source":{"table":"ACTIVITIES"}}']
+    put(tmp_path, "cdc/a.jsonl", "\n".join(lines))
+    ((_, batch, ignored),) = batches(tmp_path)
+    assert batch.column("activity_id").to_pylist() == [1]
+    assert ignored == {"shoes": 2, "gear": 1, None: 1}
 
 
 def test_a_file_of_tombstones_is_a_delivery_without_records(tmp_path: Path):
     put(tmp_path, "cdc/a.jsonl", "null\nnull\n")
     put(tmp_path, "strava_api/a.jsonl", "null\n")
     assert [(d.path, b.num_rows, ignored) for d, b, ignored in batches(tmp_path)] == [
-        ("cdc/a.jsonl", 0, 2),
+        ("cdc/a.jsonl", 0, {None: 2}),
         # An answer of the API is never empty by design: this one is an unreadable record.
-        ("strava_api/a.jsonl", 1, 0),
+        ("strava_api/a.jsonl", 1, {}),
     ]
+
+
+def zone_of(root: Path) -> LandingZone:
+    """A landing zone whose warehouse remembers nothing, and hands out frames as they were given."""
+    warehouse = MagicMock()
+    warehouse.spark.createDataFrame = lambda table: table
+    now = datetime(2024, 6, 2, tzinfo=UTC)
+    return LandingZone(warehouse, listing(root), "bronze.strava_activities", SETTINGS, "run-1", now)
 
 
 def test_the_landing_zone_counts_what_it_read_and_what_it_ignored(
@@ -283,14 +318,7 @@ def test_the_landing_zone_counts_what_it_read_and_what_it_ignored(
     put(tmp_path, "strava_api/c.jsonl")
     remembered: list[tuple[object, ...]] = []
     monkeypatch.setattr(deliveries, "append_rows", lambda *args: remembered.extend(args[-1]))
-    # A warehouse that remembers no delivery, and hands out frames as they were given.
-    warehouse = MagicMock()
-    warehouse.spark.createDataFrame = lambda table: table
-    settings = {"export_headers": {}}
-    now = datetime(2024, 6, 2, tzinfo=UTC)
-    zone = LandingZone(
-        warehouse, listing(tmp_path), "bronze.strava_activities", settings, "run-1", now
-    )
+    zone = zone_of(tmp_path)
     assert (zone.read(), zone.ignored()) == (0, 0)
     for _ in range(2):
         assert [frame.num_rows for frame in zone.frames()] == [2, 2]
@@ -303,12 +331,57 @@ def test_the_landing_zone_counts_what_it_read_and_what_it_ignored(
     ]
 
 
+CHANGE = '{{"op":"c","after":{{"id":1}},"source":{{"table":"{}"}}}}\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"a": ["activities"]}, []),
+        (
+            {"a": ["activities", "shoes", "gear", "shoes"]},
+            ["changes of other tables were ignored "],
+        ),
+        ({"a": ["shoes", "shoes", "gear"]}, ["cdc/a.jsonl gave no record, only changes of other "]),
+        # One sentence for all that gave records, and one for each that gave none.
+        (
+            {"b": ["activities", "shoes"], "c": ["shoes"], "a": ["activities", "shoes", "gear"]},
+            ["cdc/c.jsonl gave no record, ", "changes of other tables were ignored (2 of shoes, 1"],
+        ),
+    ],
+)
+def test_the_landing_zone_warns_of_changes_of_other_tables(
+    tmp_path: Path, files: dict[str, list[str]], expected: list[str]
+):
+    for name, tables in files.items():
+        put(tmp_path, f"cdc/{name}.jsonl", "".join(CHANGE.format(table) for table in tables))
+    zone = zone_of(tmp_path)
+    for _ in range(2):
+        list(zone.frames())
+        told = zone.warnings()
+        assert [said[: len(start)] for said, start in zip(told, expected, strict=True)] == expected
+        assert all("cdc_tables of paceline.yml" in said for said in told)
+
+
+def test_a_warning_of_other_tables_names_the_first_few_and_forges_nothing(tmp_path: Path):
+    names = ["a\\nwarning: x", *(f"t{n}" for n in range(9)), "y" * 10_000]
+    put(tmp_path, "cdc/a.jsonl", "".join(CHANGE.format(name) * 2 for name in names))
+    zone = zone_of(tmp_path)
+    list(zone.frames())
+    assert zone.warnings() == [
+        "cdc/a.jsonl gave no record, only changes of other tables (2 of a\\nwarning: x, 2 of t0, "
+        "2 of t1, 2 of t2, 2 of t3, and others): name a table in cdc_tables of paceline.yml if it "
+        "holds activities"
+    ]
+    assert (zone.read(), zone.ignored()) == (0, 22)
+
+
 def test_an_export_is_read_with_the_localised_headers(tmp_path: Path):
     header = "Unbekannt,Kennung"
     put(tmp_path, "strava_export/athlete_id=7/activities.csv", f"{header}\nx,12\n")
     new = discover(listing(tmp_path), ACTIVITIES, []).new
-    localised = {"xx": {"Kennung": "Activity ID"}}
-    ((_, batch, _),) = record_batches(tmp_path, new, "strava_activities", DAY, localised)
+    settings = {**SETTINGS, "export_headers": {"xx": {"Kennung": "Activity ID"}}}
+    ((_, batch, _),) = record_batches(tmp_path, new, "strava_activities", DAY, settings)
     (row,) = batch.to_pylist()
     assert (row["athlete_id"], row["activity_id"], row["payload"]) == (7, 12, f"{header}\nx,12")
 
@@ -415,7 +488,7 @@ def test_records_are_read_only_as_batches_are_taken(
     put(tmp_path, "strava_api/a.jsonl", '{"id":1}\n{"id":2}\n')
     gone = put(tmp_path, "strava_api/b.jsonl")
     new = discover(listing(tmp_path), ACTIVITIES, []).new
-    taken = record_batches(tmp_path, new, "strava_activities", DAY, {})
+    taken = record_batches(tmp_path, new, "strava_activities", DAY, SETTINGS)
     next(taken)
     gone.unlink()
     next(taken)
@@ -428,13 +501,13 @@ def test_a_file_that_changed_since_it_was_found_is_refused(tmp_path: Path):
     new = discover(listing(tmp_path), ACTIVITIES, []).new
     put(tmp_path, "strava_api/a.jsonl", '{"id":1}\n{"id":2}\n')
     with pytest.raises(UsageError, match=r"strava_api/a\.jsonl changed"):
-        list(record_batches(tmp_path, new, "strava_activities", DAY, {}))
+        list(record_batches(tmp_path, new, "strava_activities", DAY, SETTINGS))
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path):
     file = put(tmp_path, "strava_api/a.jsonl")
     new = discover(listing(tmp_path), ACTIVITIES, []).new
-    taken = record_batches(tmp_path, new, "strava_activities", DAY, {})
+    taken = record_batches(tmp_path, new, "strava_activities", DAY, SETTINGS)
     next(taken)
     with file.open("ab") as more:
         more.write(b'{"id":2}\n')
@@ -446,4 +519,4 @@ def test_a_delivery_of_another_table_is_a_programming_error(tmp_path: Path):
     put(tmp_path, "strava_api/a.jsonl")
     new = discover(listing(tmp_path), ACTIVITIES, []).new
     with pytest.raises(ValueError, match="does not feed athlete_settings"):
-        list(record_batches(tmp_path, new, "athlete_settings", DAY, {}))
+        list(record_batches(tmp_path, new, "athlete_settings", DAY, SETTINGS))

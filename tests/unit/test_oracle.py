@@ -82,7 +82,15 @@ def test_a_record_of_the_api():
         ("distance", [1], "distance_m", None),
         ("distance", -0.0, "distance_m", 0.0),
         ("name", 5, "name", None),
-        ("trainer", 1, "is_trainer", None),
+        ("trainer", 1, "is_trainer", True),
+        ("trainer", 0.0, "is_trainer", False),
+        ("commute", "false", "is_commute", False),
+        ("commute", "no", "is_commute", None),
+        ("manual", 2, "is_manual", None),
+        ("average_watts", "NaN", "average_watts_w", None),
+        ("kilojoules", "DDUA", "kilojoules", None),
+        ("start_date_local", 1717228800000, "local_day", "2024-06-01"),
+        ("utc_offset", "CET", "local_day", "2024-06-01"),
         ("sport_type", None, "sport_type", "Unknown"),
         ("sport_type", "Nordic Ski", "sport_family", "ski"),
     ],
@@ -138,7 +146,7 @@ def test_the_export_is_read_by_name_and_position():
 
 def test_files_that_are_not_read():
     line = json.dumps(RUN)
-    paths = ("a.jsonl", "strava_api/_a.jsonl", "strava_api/.x/a.jsonl", "cdc/a.json", "x/a.jsonl")
+    paths = ("a.jsonl", "strava_api/_a.jsonl", "strava_api/.x/a.jsonl", "cdc/a.txt", "x/a.jsonl")
     assert activity(*(delivery(path, line) for path in paths)) is None
 
 

@@ -32,12 +32,19 @@ def test_the_time_of_a_version():
     assert activity(first, again, api({**RUN, "name": "b"}, at=3))["name"] == "b"
 
 
-def test_position_in_the_log_and_digest_break_ties():
+def test_position_in_the_log_path_line_and_digest_break_ties():
     by_lsn = [change("u", {**RUN, "name": name}, 5, lsn) for name, lsn in (("a", 2), ("b", 10))]
     assert activity(*by_lsn)["name"] == "b"
-    # The SHA-256 of these lines begin with d6 for a, 29 for b and 1c for c.
+    early, late = (
+        delivery(f"strava_api/{name}.jsonl", {**RUN, "name": name}, at=1) for name in ("x", "y")
+    )
+    assert activity(late, early)["name"] == "y"
     for names in "abc", "cba":
-        assert activity(api(*({**RUN, "name": name} for name in names), at=1))["name"] == "a"
+        assert activity(api(*({**RUN, "name": name} for name in names), at=1))["name"] == names[-1]
+    # The SHA-256 of these lines begin with d6 for a and 29 for b.
+    for names in "ab", "ba":
+        again = [api({**RUN, "name": name}, at=1) for name in names]
+        assert activity(*again)["name"] == "a"
 
 
 def test_the_better_source_wins_over_the_newer():
@@ -56,9 +63,14 @@ def test_a_delete_closes_what_is_not_later():
     delete = change("d", {"activity_id": 1}, 5)
     assert activity(api(RUN, at=4), delete) is None
     assert activity(delete, api(RUN, at=4)) is None
-    assert activity(api(RUN, at=5), delete) is None
+    assert activity(api(RUN, at=5), change("d", {"id": 1}, 5, lsn=1)) is None
     assert activity(change("c", RUN, 5, lsn=3), change("d", {"id": 1}, 5, lsn=2))
-    assert activity(change("c", RUN, 5, lsn=3), change("d", {"id": 1}, 5, lsn=3)) is None
+    assert activity(change("c", RUN, 5, lsn=3), change("d", {"id": 1}, 5, lsn=4)) is None
+
+
+def test_a_delete_has_no_precedence_at_equal_time():
+    # Neither says where it is in a log, so the paths decide: cdc/ comes before strava_api/.
+    assert activity(api(RUN, at=5), change("d", {"activity_id": 1}, 5))
 
 
 def test_a_recreated_activity_lives():
@@ -90,7 +102,7 @@ def test_the_newest_valid_version_stays():
 def test_quarantine_closes():
     bad = api({**RUN, "moving_time": -1}, at=2)
     assert not refusals(bad, api(RUN, at=3))
-    assert not refusals(bad, change("d", {"id": 1}, 2))
+    assert not refusals(bad, change("d", {"id": 1}, 2, lsn=1))
     assert refusals(bad, api(RUN, at=1), change("d", {"id": 1}, 1))
 
 
@@ -121,7 +133,7 @@ def test_a_delete_closes_children_too():
 
 def test_children_of_a_lesser_source_are_kept():
     rich = api({**RUN, "laps": [{"lap_index": 1, "elevation_difference": 5}]}, at=1)
-    flat = change("u", {**ROW_OF_RUN, "laps": []}, 2)
+    flat = change("u", ROW_OF_RUN, 2)
     (row,) = world(rich, flat).tables[PARTS].values()
     assert (row["kind"], row["elevation_difference_m"]) == ("lap", None)
 

@@ -131,8 +131,6 @@ def test_lines_do_not_depend_on_how_the_stream_is_cut(monkeypatch, size: int):
     "text",
     [
         "{",
-        "[]",
-        '[{"id":1}]',
         "7",
         "null",
         '"x"',
@@ -190,6 +188,32 @@ def test_a_line_beyond_the_limit_is_one_unreadable_record(monkeypatch):
 def test_a_line_of_exactly_the_limit_is_read():
     found = api_records(b'{"id":1}\n{"id":2}', limits=Limits(max_line_bytes=8))
     assert [r.activity_id for r in found] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"null", None),
+        (b'{"a":[1.0]}', {"a": [1.0]}),
+        (b"", record.NOT_JSON),
+        (b"1 2", record.NOT_JSON),
+        (b'"\xe4"', record.NOT_JSON),
+        (b"9" * 5000, record.NOT_JSON),
+        (b"[[1]]", [[1]]),
+        (b"[[[1]]]", record.NOT_JSON),
+        (b"[" * 100_000, record.NOT_JSON),
+    ],
+)
+def test_a_value_is_all_of_a_text(raw: bytes, expected: object):
+    found = record.json_value(raw, Limits(max_json_depth=2))
+    assert found is expected or found == expected
+
+
+def test_a_page_of_settings_is_as_many_records():
+    content = b'[{"athlete_id":1,"valid_from":"2024-01-01"},{"athlete_id":2}]\n[]\n'
+    found = list(athlete_settings.records(io.BytesIO(content), "athlete_settings/s.jsonl"))
+    assert [(r.line_number, r.athlete_id) for r in found[:2]] == [(1, 1), (2, 2)]
+    assert found[2:] == [record.IGNORED]
 
 
 def test_settings_have_athlete_day_and_change_time():

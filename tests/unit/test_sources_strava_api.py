@@ -5,11 +5,11 @@ import json
 import pytest
 
 from paceline.sources.gunzip import Gunzip
-from paceline.sources.record import Record
+from paceline.sources.record import IGNORED, Ignored, Record
 from paceline.sources.strava_api import records
 
 
-def read(content: str | bytes, path: str = "strava_api/a.jsonl") -> list[Record]:
+def read(content: str | bytes, path: str = "strava_api/a.jsonl") -> list[Record | Ignored]:
     raw = content.encode() if isinstance(content, str) else content
     return list(records(io.BytesIO(raw), path))
 
@@ -69,8 +69,7 @@ def test_a_document_is_an_array_whose_elements_are_verbatim():
     [
         ("", []),
         (" \n", []),
-        ("[]", []),
-        ("[ ]\n", []),
+        ("[\n]", []),
         ("7", [("7", None)]),
         ('{"id":1}{"id":2}', [('{"id":1}', 1), ('{"id":2}', None)]),
         ('[{"id":1}] x ', [('{"id":1}', 1), ("x ", None)]),
@@ -86,6 +85,19 @@ def test_a_broken_document_loses_nothing(text: str, expected: list[tuple[str, in
     assert [(r.payload, r.activity_id) for r in found] == expected
     assert [r.line_number for r in found] == list(range(1, len(expected) + 1))
     assert all(r.athlete_id == (3 if r.activity_id else None) for r in found)
+
+
+def test_a_file_may_hold_an_object_or_a_page_a_line():
+    text = '{"id":1}\n[{"id":2},{"id":3}]\n[]\n\n[{"id":6}]\n7\n'
+    for path in ("strava_api/athlete_id=5/a.jsonl", "strava_api/athlete_id=5/a.json"):
+        assert read(text, path) == [
+            *(Record(n, f'{{"id":{n}}}', athlete_id=5, activity_id=n) for n in (1, 2, 3)),
+            # An empty page says that there was nothing.
+            IGNORED,
+            Record(5, '{"id":6}', athlete_id=5, activity_id=6),
+            Record(6, "7"),
+        ]
+    assert read("[]", "strava_api/a.json") == [IGNORED]
 
 
 def test_bytes_that_are_not_utf8_spoil_only_their_element():

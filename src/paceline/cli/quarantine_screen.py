@@ -11,7 +11,7 @@ from typing import Any
 
 from paceline.cli.screen import HIDDEN, numbers, say_grid, texts, words
 from paceline.contract import Contract
-from paceline.recipe import UNREADABLE
+from paceline.sources.refusals import REFUSALS
 from paceline.store import quarantine
 from paceline.store.quarantine import Group, Record
 
@@ -67,8 +67,8 @@ def _group(group: Group) -> list[str]:
 def shown(found: list[Record], contract: Contract | None) -> list[str]:
     """The lines that tell everything about one record."""
     record, *earlier = found
-    rules = {rule.name: rule.description for rule in contract.rules} if contract else {}
-    rules[UNREADABLE] = "Not even the fields of the record can be told."
+    of_contract = {rule.name: rule.description for rule in contract.rules} if contract else {}
+    rules = REFUSALS | of_contract
     gone = "There is no such rule in the contract any more."
     broken = [(name, rules.get(name, gone)) for name in record.reasons]
     values = [(name, _text(value)) for name, value in sorted(record.broken_values.items())]

@@ -215,7 +215,7 @@ def records(warehouse: Warehouse, name: str, condition: str) -> list[Record]:
         FROM {warehouse.identifier(name)}
             LEFT JOIN first ON path = source_path AND digest = source_digest
         WHERE {condition}
-        ORDER BY change_time_us, lsn, source_path, line_number
+        ORDER BY change_time_us, change_log, change_position, source_path, line_number
         """
     ).collect()
     return [Record(**row.asDict()) for row in rows]

@@ -1,6 +1,7 @@
 """The records of new files, as Arrow batches of bounded size."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from io import BufferedReader
@@ -13,12 +14,14 @@ from paceline.intake.files import Delivery, refuse_changed, reopened, source_of
 from paceline.sources import feeding
 from paceline.sources.gunzip import Gunzip, Readable
 from paceline.sources.limits import DEFAULTS, Limits
-from paceline.sources.record import Record, parse_instant_us
-from paceline.sources.source import Headers
+from paceline.sources.record import Ignored, Record, parse_instant_us
+from paceline.sources.source import Settings
 
 MAX_BATCH_RECORDS = 50_000
 MAX_BATCH_BYTES = 64_000_000
 """Of payload; a single record that is larger has a batch of its own."""
+MAX_OTHER_TABLES, MAX_NAME = 100, 200
+"""Of how many other tables a batch counts apart what is ignored, and how much of their names."""
 
 _HEAD = [
     ("source_path", pa.string()),
@@ -30,11 +33,13 @@ _HEAD = [
     ("op", pa.string()),
     ("athlete_id", pa.int64()),
 ]
-_TAIL = [("change_time_us", pa.int64()), ("lsn", pa.int64()), ("ingest_date", pa.date32())]
+_TAIL = [("change_time_us", pa.int64()), ("lsn", pa.int64())]
+_CHANGE = [(name, pa.string()) for name in ("change_log", "change_position", "change_id")]
+_DAY = ("ingest_date", pa.date32())
 
 SCHEMAS: Mapping[str, pa.Schema] = {
-    "strava_activities": pa.schema([*_HEAD, ("activity_id", pa.int64()), *_TAIL]),
-    "athlete_settings": pa.schema([*_HEAD, ("valid_from", pa.date32()), *_TAIL]),
+    "strava_activities": pa.schema([*_HEAD, ("activity_id", pa.int64()), *_TAIL, *_CHANGE, _DAY]),
+    "athlete_settings": pa.schema([*_HEAD, ("valid_from", pa.date32()), *_TAIL, _DAY]),
 }
 """Bronze table -> the columns of its batches."""
 
@@ -55,15 +60,16 @@ def record_batches(
     deliveries: Iterable[Delivery],
     table: str,
     ingest_date: date,
-    localised: Headers,
+    settings: Settings,
     limits: Limits = DEFAULTS,
-) -> Iterator[tuple[Delivery, pa.RecordBatch, int]]:
+) -> Iterator[tuple[Delivery, pa.RecordBatch, Counter[str | None]]]:
     """Yield the records of the deliveries for a bronze table, as batches with its schema.
 
     Each delivery has at least one batch, which is empty if it has no record, and no batch holds
     records of two; so the rows of its batches are the delivery's count of records. With each batch
-    comes the number of lines that were ignored on the way to it, which are no records. Memory is
-    bounded by `MAX_BATCH_RECORDS`, `MAX_BATCH_BYTES` and the limits, whatever a file holds.
+    comes what was ignored on the way to it and is no record: by the name of another table, or None
+    for what has none or one too many, how often. Memory is bounded by `MAX_BATCH_RECORDS`,
+    `MAX_BATCH_BYTES` and the limits, whatever a file holds.
 
     change_time_us is the record's own, else the time in the file's name, else the file's
     modification time. Raises UsageError, possibly after the last batch of a delivery, when its
@@ -85,7 +91,7 @@ def record_batches(
             default_us = delivery.mtime_us
         with reopened(root, delivery.path) as stored:
             refuse_changed(stored, delivery)
-            for records, ignored in _bounded(_records(stored, delivery.path, localised, limits)):
+            for records, ignored in _bounded(_records(stored, delivery.path, settings, limits)):
                 yield delivery, _batch(records, SCHEMAS[table], constants, default_us), ignored
             refuse_changed(stored, delivery)
 
@@ -108,31 +114,34 @@ def _name_time_us(path: str) -> int | None:
 
 
 def _records(
-    stored: BufferedReader, path: str, localised: Headers, limits: Limits
-) -> Iterator[Record | None]:
+    stored: BufferedReader, path: str, settings: Settings, limits: Limits
+) -> Iterator[Record | Ignored]:
     stream: Readable = stored
     if path.endswith(".gz"):
         stream = Gunzip(stored, limits.max_expanded_bytes)
     (source,) = (source for source in sources.SOURCES if source.name == source_of(path))
-    return source.records(stream, path, localised, limits)
+    return source.records(stream, path, settings, limits)
 
 
-def _bounded(records: Iterator[Record | None]) -> Iterator[tuple[list[Record], int]]:
-    """Group the records by the limits of a batch, and count the ignored lines of each group.
+def _bounded(
+    records: Iterator[Record | Ignored],
+) -> Iterator[tuple[list[Record], Counter[str | None]]]:
+    """Group the records by the limits of a batch, and count what is ignored with each group.
 
     No record at all is one empty group.
     """
     group: list[Record] = []
-    group_bytes = ignored = 0
+    group_bytes, ignored = 0, Counter[str | None]()
     for record in records:
-        if record is None:
-            ignored += 1
+        if isinstance(record, Ignored):
+            name = record.other_table and record.other_table[:MAX_NAME]
+            ignored[name if name in ignored or len(ignored) < MAX_OTHER_TABLES else None] += 1
             continue
         payload_bytes = len(record.payload.encode())
         is_full = len(group) == MAX_BATCH_RECORDS or group_bytes + payload_bytes > MAX_BATCH_BYTES
         if group and is_full:
             yield group, ignored
-            group, group_bytes, ignored = [], 0, 0
+            group, group_bytes, ignored = [], 0, Counter()
         group.append(record)
         group_bytes += payload_bytes
     yield group, ignored

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paceline.intake import files, landing
 from paceline.intake.files import Delivery
-from paceline.sources.files import HIDDEN, Listing, shown
+from paceline.sources.files import HIDDEN, Listing, escaped, shown
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.store import deliveries, erasures
 from paceline.store.warehouse import Warehouse
@@ -18,6 +18,8 @@ from paceline.store.warehouse import Warehouse
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
+
+_MOST_TABLES = 5
 
 
 class LandingZone:
@@ -37,7 +39,8 @@ class LandingZone:
         self._settings, self._run_id, self._now = settings, run_id, now
         self._limits = limits
         self._records: dict[Delivery, int] = {}
-        self._ignored = 0
+        self._ignored: Counter[str | None] = Counter()
+        self._other_tables: dict[Delivery, Counter[str]] = {}
         self._refused: Counter[str] = Counter()
         self._erased: erasures.Erased | None = None
         self._closed: list[str] = []
@@ -58,7 +61,9 @@ class LandingZone:
 
     def frames(self) -> Iterator[DataFrame]:
         """The records of all new deliveries, in frames of bounded size."""
-        self._records, self._ignored = dict.fromkeys(self.found.new, 0), 0
+        self._records = dict.fromkeys(self.found.new, 0)
+        self._ignored.clear()
+        self._other_tables.clear()
         self._refused.clear()
         for batches in self._bounded(self.found.new):
             import pyarrow as pa
@@ -70,11 +75,27 @@ class LandingZone:
         return sum(self._records.values())
 
     def ignored(self) -> int:
-        """How many lines the frames skipped because they say nothing, such as tombstones."""
-        return self._ignored
+        """How much the frames skipped that is about no activity, such as tombstones."""
+        return self._ignored.total()
 
-    def refusals(self) -> list[str]:
-        """A sentence for each file that holds records of erased athletes; these are not read."""
+    def warnings(self) -> list[str]:
+        """Sentences about what was left out: rows of other tables, and records of the erased."""
+        return [*self._of_other_tables(), *self._of_erased()]
+
+    def _of_other_tables(self) -> list[str]:
+        setting = "name a table in cdc_tables of paceline.yml if it holds activities"
+        told, beside = [], Counter[str]()
+        for delivery, tables in sorted(self._other_tables.items(), key=lambda one: one[0].path):
+            if self._records[delivery]:
+                beside.update(tables)
+            else:
+                only = f"gave no record, only changes of other tables ({_listed(tables)})"
+                told.append(f"{self._shown(delivery.path)} {only}: {setting}")
+        if beside:
+            told.append(f"changes of other tables were ignored ({_listed(beside)}): {setting}")
+        return told
+
+    def _of_erased(self) -> list[str]:
         told = [
             f"{self._shown(path)} holds records of erased athletes ({count}), which were left out: "
             "remove them from the file"
@@ -133,7 +154,7 @@ class LandingZone:
             new,
             self._short_name,
             self._ingest_date,
-            self._settings["export_headers"],
+            self._settings,
             self._limits,
         )
         for delivery, received, ignored in batches:
@@ -142,6 +163,9 @@ class LandingZone:
                 self._refused[delivery.path] += refused
             self._records[delivery] += batch.num_rows
             self._ignored += ignored
+            for name, count in ignored.items():
+                if name is not None:
+                    self._other_tables.setdefault(delivery, Counter())[name] += count
             if batch.num_rows == 0:
                 continue
             is_full = records + batch.num_rows > landing.MAX_BATCH_RECORDS
@@ -156,3 +180,9 @@ class LandingZone:
     @property
     def _ingest_date(self) -> date:
         return self._now.date()
+
+
+def _listed(tables: Counter[str]) -> str:
+    """How many changes of each table; others have given the names."""
+    most = [f"{count} of {escaped(name)[:60]}" for name, count in tables.most_common(_MOST_TABLES)]
+    return ", ".join([*most, *(["and others"] if len(tables) > _MOST_TABLES else [])])

@@ -371,8 +371,8 @@ def _publish(table: Table, run: Run, plan: _Plan, outcomes: Mapping[str, Outcome
         for refused in new_records.found.refused:
             _log.warning(refused)
     outcome = steps.publish(table, run, new_records)
-    for refusal in new_records.refusals() if new_records else ():
-        _log.warning(refusal)
+    for warning in new_records.warnings() if new_records else ():
+        _log.warning(warning)
     return outcome
 
 

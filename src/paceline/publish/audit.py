@@ -103,6 +103,7 @@ class AuditContext:
         policy: in force.
         now: the time of the run.
         warnings: those that the recipe itself raises.
+        refusals: reasons besides `unreadable` for which a recipe refuses records.
         day: the column whose touched days are counted.
         newest: the newest value, until now, of the column whose age the contract limits.
         usual_rows: rows that each of the last comparable runs wrote; none to judge no volume.
@@ -114,6 +115,7 @@ class AuditContext:
     policy: str
     now: datetime
     warnings: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
     day: str | None = None
     newest: datetime | None = None
     usual_rows: Sequence[int] = ()
@@ -159,7 +161,7 @@ def weigh(
     staged_newest = tally["newest"].astimezone(UTC) if tally["newest"] else None
     newest = max(filter(None, (staged_newest, known.newest)), default=None)
     checks = [
-        *_expected(contract, known.policy, counts, tally, broken),
+        *_expected(contract, known, counts, tally, broken),
         *(_warned(name, tally[f"warned_{name}"]) for name in known.warnings),
         *_share_broken(contract, known.policy, counts, tally["broken"]),
         *_row_count(contract, known, counts),
@@ -199,7 +201,7 @@ def _tallies(contract: Contract, known: AuditContext) -> list[Column]:
         days = F.array(known.day, f"{REPLACES}.{known.day}")
         seen = F.flatten(F.collect_set(F.when(is_row, days)))
         tallies.append(F.array_compact(F.array_distinct(seen)).alias("days"))
-    for name in ("unreadable", *_rules(contract, "error")):
+    for name in (r.UNREADABLE, *known.refusals, *_rules(contract, "error")):
         refused_for_it = is_refused & F.array_contains(r.REASONS, name)
         tallies.append(F.count_if(refused_for_it).alias(f"refused_{name}"))
     for name in known.warnings:
@@ -216,16 +218,18 @@ def _tallies(contract: Contract, known: AuditContext) -> list[Column]:
 
 def _expected(
     contract: Contract,
-    policy: str,
+    known: AuditContext,
     counts: dict[str, int],
     tally: dict[str, Any],
     broken: dict[str, int | None],
 ) -> list[Check]:
     """What Great Expectations says of the rows to publish, and the rows set aside by rule."""
+    policy = known.policy
     checks = [_structural(name, broken.get(name, 0)) for name in _STRUCTURE]
     for name in _rules(contract, "error"):
         checks.append(_ruled(name, broken.get(name, 0), tally[f"refused_{name}"], policy))
-    checks.append(_ruled("readable", 0, tally["refused_unreadable"], policy))
+    checks.append(_ruled("readable", 0, tally[f"refused_{r.UNREADABLE}"], policy))
+    checks += [_ruled(name, 0, tally[f"refused_{name}"], policy) for name in known.refusals]
     checks += [_warned(name, broken.get(name, 0)) for name in _rules(contract, "warning")]
     for limit in contract.thresholds.null_limits:
         name = f"null_share_{limit.column}"

@@ -74,6 +74,7 @@ def create(warehouse: Warehouse, contract: Contract, policy: str) -> None:
         clustered_by=clustered_by,
         comment=contract.description,
         is_run=True,
+        must_hold=_rules_of_kept_rows(contract),
     )
     if found is None:
         tag(warehouse, contract)
@@ -89,6 +90,13 @@ def create(warehouse: Warehouse, contract: Contract, policy: str) -> None:
         partitioned_by=(RUN_ID,),
         is_disposable=True,
     )
+
+
+def _rules_of_kept_rows(contract: Contract) -> dict[str, str]:
+    """The rules that rows have to keep with NULL in new columns, because nothing fills these in."""
+    if not contract.append_only:
+        return {}
+    return {rule.name: rule.predicate for rule in contract.rules if rule.severity == "error"}
 
 
 def publish(recipe: Table, run: Run, new_records: NewRecords | None = None) -> Outcome:
@@ -276,6 +284,7 @@ def _audit_context(claimed: Claim) -> AuditContext:
     return AuditContext(
         policy=claimed.policy,
         warnings=recipe.warnings,
+        refusals=recipe.refusals,
         day=recipe.day,
         now=run.started_at,
         newest=sealed.newest if sealed else None,

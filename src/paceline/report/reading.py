@@ -12,6 +12,7 @@ from paceline.errors import UsageError
 from paceline.report import athlete, pipeline
 from paceline.report.athlete import LATE_AFTER_DAYS, Activity, Athlete, Day, Finding, Quality
 from paceline.report.pipeline import Check, Entry, Pipeline, Refused
+from paceline.sources.refusals import REFUSALS
 from paceline.sql import literal
 from paceline.store import ledger, quarantine
 from paceline.store.quarantine import QUARANTINE, Wanted
@@ -26,7 +27,6 @@ SILVER = "silver.strava_activities"
 BRONZE = "bronze.strava_activities"
 OPS = (ledger.LEDGER, ledger.VERDICTS, QUARANTINE)
 
-UNREADABLE = "The record could not be read at all."
 # A page with more runs would be slow to open on a phone.
 MOST_RUNS = 500
 
@@ -204,7 +204,7 @@ def _description(contracts: Mapping[str, Contract], table: str, rule: str) -> st
     """What a rule demands, as far as a contract still has it."""
     rules = contracts[table].rules if table in contracts else ()
     found = next((one.description for one in rules if one.name == rule), "")
-    return found or (UNREADABLE if rule == "unreadable" else "")
+    return found or REFUSALS.get(rule, "")
 
 
 def _entry(row: Row) -> Entry:

@@ -5,25 +5,29 @@ from datetime import date
 from functools import partial
 from typing import Any
 
+from paceline.sources.documents import json_values, objects
 from paceline.sources.gunzip import Readable
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import (
+    Ignored,
     Record,
     folder_athlete_id,
-    jsonl_records,
     parse_id,
     parse_instant_us,
 )
 from paceline.sources.source import Source
 
 
-def records(stream: Readable, relative_path: str, limits: Limits = DEFAULTS) -> Iterator[Record]:
+def records(
+    stream: Readable, relative_path: str, limits: Limits = DEFAULTS
+) -> Iterator[Record | Ignored]:
     """Yield the settings of one `.jsonl` file, whose path is relative to the landing zone.
 
     The athlete is `athlete_id`, else a folder `athlete_id=<n>` of the path. `valid_from` is an ISO
     date, None when unreadable. `updated_at` is the change time.
     """
-    return jsonl_records(stream, partial(_settings, folder_athlete_id(relative_path)), limits)
+    read = objects(partial(_settings, folder_athlete_id(relative_path)))
+    return json_values(stream, relative_path, read, limits)
 
 
 def _settings(
@@ -54,5 +58,5 @@ SOURCE = Source(
     suffixes=(".jsonl",),
     table="bronze.athlete_settings",
     rank=2,
-    records=lambda stream, path, headers, limits: records(stream, path, limits),
+    records=lambda stream, path, settings, limits: records(stream, path, limits),
 )

@@ -1,98 +1,177 @@
-"""Change data: what happened to the rows of a database, as Debezium envelopes, one a line.
+"""Change data: what happened to the rows of a database, as messages of Debezium.
 
-An envelope is plain, `{"op", "before", "after", "ts_ms", "source": {"lsn"}}`, or wrapped in
-`{"schema", "payload"}`. Its image of an activity is an object of the Strava API or a flat row with
+A message is plain, `{"op", "before", "after", "ts_ms", "source"}`, or wrapped in one of the ways
+that `envelope` knows. Its image of an activity is an object of the Strava API or a flat row with
 the columns of `silver.strava_activities`.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any
 
+from paceline.sources import changelog, envelope, refusals
+from paceline.sources.documents import json_values
+from paceline.sources.encodings import PLACEHOLDER, Printed
+from paceline.sources.envelope import Message
 from paceline.sources.gunzip import Readable
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import (
+    IGNORED,
+    Ignored,
     Record,
     folder_athlete_id,
-    json_lines,
     parse_id,
     parse_instant_us,
     parse_natural,
+    payload_of,
     unreadable,
 )
 from paceline.sources.source import IN_ENVELOPE, Source
 
+REFUSAL = "_refusal"
+"""In an image: why nothing else is in it."""
+
+STATEMENT_TIME = "_has_statement_time"
+"""In an image: whether the time of the change is that of its statement."""
+
 _YEAR_10000_US = 253_402_300_800_000_000
+# Whatever else a row of a database holds, these are arrays, perhaps as texts of JSON.
+_ARRAYS = ("splits_metric", "laps")
 
 
 def records(
-    stream: Readable, relative_path: str, limits: Limits = DEFAULTS
-) -> Iterator[Record | None]:
-    """Yield the changes of one `.jsonl` file, whose path is relative to the landing zone.
+    stream: Readable,
+    relative_path: str,
+    tables: Collection[str],
+    limits: Limits = DEFAULTS,
+) -> Iterator[Record | Ignored]:
+    """Yield the changes of one file, whose path is relative to the landing zone.
 
-    None stands for a tombstone: a JSON null, or a wrapped one, which says nothing that the delete
-    before it has not said. Unreadable is an op other than c, u, d and r, a c, u or r without
+    Ignored are tombstones, control messages, and rows of other tables than `tables`; a message that
+    names no table is taken. Unreadable are an op other than c, u, d and r, a c, u or r without
     `after`, and a d whose `before` names no activity, as nothing could be deleted by it.
 
-    The ids are those of `after`, for d of `before`, which may be only the key: `id`, else
-    `activity_id`; `athlete.id`, else `athlete_id`. A d without athlete has that of a folder
-    `athlete_id=<n>` of the path, else None. The change time is `ts_ms`, else `source.ts_ms`, else
-    `updated_at` of the image, whichever is the first to lie in the years 1970 to 9999.
+    The ids are those of `after`, for d of `before`, which may be only the key: `activity_id`, in a
+    row without it `id`; `athlete.id`, else `athlete_id`. A d without athlete has that of a folder
+    `athlete_id=<n>` of the path, else None. The change time is `source.ts_ms`, when the change was
+    committed, else `ts_ms`, else `updated_at` of the image, whichever is the first to lie in the
+    years 1970 to 9999.
     """
-    folder_athlete = folder_athlete_id(relative_path)
-    for line_number, raw, value in json_lines(stream, limits):
-        envelope = _unwrapped(value)
-        yield None if envelope is None else _change(line_number, raw, envelope, folder_athlete)
+    read = partial(_record, folder_athlete_id(relative_path), tables)
+    return json_values(stream, relative_path, read, limits)
 
 
-def _unwrapped(value: Any) -> Any:
-    is_wrapped = isinstance(value, dict) and value.keys() >= {"schema", "payload"}
-    return value["payload"] if is_wrapped else value
+def image(payload: str) -> str | None:
+    """Return the image that a change leaves as a JSON object, its values decoded.
+
+    None for a record that is unreadable. One that is refused has its reason under `_refusal`.
+    """
+    try:
+        message = envelope.read(json.loads(payload, parse_float=Printed, parse_constant=Printed))
+    except (ValueError, RecursionError):
+        return None
+    if message is None:
+        return None
+    refusal = _refusal(message)
+    if refusal is not None:
+        return None if refusal == refusals.UNREADABLE else json.dumps({REFUSAL: refusal})
+    row = {} if message.op == "d" else dict(message.after or {})
+    for own in (REFUSAL, STATEMENT_TIME):
+        row.pop(own, None)
+    if "activity_id" in row:
+        # Beside it, `id` is a key of the row and not of the activity.
+        row["id"] = row["activity_id"]
+    for name, value in row.items():
+        before = (message.before or {}).get(name)
+        if value == PLACEHOLDER and before is not None:
+            row[name] = before
+    if not all(map(_is_array, map(row.get, _ARRAYS))):
+        row[REFUSAL] = refusals.ENCODING_UNKNOWN
+    if changelog.has_statement_time(message.source):
+        row[STATEMENT_TIME] = True
+    # Escaped, as JSON may hold halves of characters, which no encoding has.
+    return json.dumps(row)
 
 
-def _change(line_number: int, raw: bytes, envelope: Any, folder_athlete: int | None) -> Record:
-    match envelope:
-        case {"op": "c" | "u" | "r" as op, "after": dict() as image}:
-            athlete_id = _athlete_id(image)
-        case {"op": "d" as op, "before": dict() as image} if _activity_id(image) is not None:
-            athlete_id = _athlete_id(image, folder_athlete)
-        case _:
-            return unreadable(line_number, raw)
-    source = envelope.get("source")
-    origin = source if isinstance(source, dict) else {}
+def _record(
+    folder_athlete: int | None, tables: Collection[str], number: int, raw: bytes, value: Any
+) -> Record | Ignored:
+    try:
+        message = envelope.read(value)
+    except RecursionError:
+        return unreadable(number, raw)
+    if message is None or message.is_control:
+        return IGNORED
+    if message.table is not None and message.table.lower() not in map(str.lower, tables):
+        return Ignored(message.table)
+    log = changelog.log(message.source)
+    place = changelog.position(message.source)
+    payload, is_base64 = payload_of(raw)
+    refusal = _refusal(message)
+    if refusal is not None:
+        is_told = refusal == refusals.TABLE_TRUNCATED
+        return Record(
+            number,
+            payload,
+            is_base64,
+            change_time_us=_change_time_us(message, {}) if is_told else None,
+            change_log=log,
+            change_position=place if is_told else None,
+            change_id=_identity(message, {}) if is_told else None,
+        )
+    op, row = str(message.op), _row(message)
     return Record(
-        line_number,
-        raw.decode(),
+        number,
+        payload,
         op=op,
-        athlete_id=athlete_id,
-        activity_id=_activity_id(image),
-        change_time_us=_change_time_us(envelope, origin, image),
-        lsn=parse_natural(origin.get("lsn")),
+        athlete_id=_athlete_id(row, folder_athlete if op == "d" else None),
+        activity_id=_activity_id(row),
+        change_time_us=_change_time_us(message, row),
+        lsn=parse_natural(message.source.get("lsn")),
+        change_log=log,
+        change_position=place,
+        change_id=_identity(message, row),
     )
 
 
-def _activity_id(image: dict[str, Any]) -> int | None:
-    return _first_id(image.get("id"), image.get("activity_id"))
+def _refusal(message: Message) -> str | None:
+    """Why a message is no change of a row that can be told; None when it is one."""
+    if message.is_wrapped:
+        return refusals.ENVELOPE_UNKNOWN
+    if message.is_flat:
+        has_id = message.after is not None and _activity_id(message.after) is not None
+        return refusals.FLATTENED_CHANGE if has_id else refusals.UNREADABLE
+    if message.op == envelope.TRUNCATE:
+        return refusals.TABLE_TRUNCATED
+    is_named = message.op != "d" or _activity_id(_row(message)) is not None
+    is_whole = message.op in envelope.OPS and _row(message) and is_named
+    return None if is_whole else refusals.UNREADABLE
 
 
-def _athlete_id(image: dict[str, Any], folder_athlete: int | None = None) -> int | None:
-    athlete = image.get("athlete")
-    nested = athlete.get("id") if isinstance(athlete, dict) else None
-    return _first_id(nested, image.get("athlete_id"), folder_athlete)
+def _row(message: Message) -> dict[str, Any]:
+    return (message.before if message.op == "d" else message.after) or {}
 
 
-def _first_id(*values: object) -> int | None:
+def _activity_id(row: dict[str, Any]) -> int | None:
+    # A row with a column for it may have a key of its own as `id`.
+    return parse_id(row["activity_id"] if "activity_id" in row else row.get("id"))
+
+
+def _athlete_id(row: dict[str, Any], folder_athlete: int | None) -> int | None:
     """Return the first that is there; one that is unreadable is not replaced by the next."""
-    return parse_id(next((value for value in values if value is not None), None))
+    athlete = row.get("athlete")
+    nested = athlete.get("id") if isinstance(athlete, dict) else None
+    named = next((each for each in (nested, row.get("athlete_id")) if each not in (None, 0)), None)
+    return parse_id(folder_athlete if named is None else named)
 
 
-def _change_time_us(
-    envelope: dict[str, Any], origin: dict[str, Any], image: dict[str, Any]
-) -> int | None:
-    instants = (
-        _instant_us(envelope.get("ts_ms")),
-        _instant_us(origin.get("ts_ms")),
-        parse_instant_us(image.get("updated_at")),
-    )
+def _change_time_us(message: Message, row: dict[str, Any]) -> int | None:
+    committed = _instant_us(message.source.get("ts_ms")) or None
+    updated = parse_instant_us(row.get("updated_at"))
+    if message.op == "d":
+        updated = updated or None  # what a log has no value of may be filled with that of 1970
+    instants = (committed, _instant_us(message.ts_ms), updated)
     known = (at for at in instants if at is not None and 0 <= at < _YEAR_10000_US)
     return next(known, None)
 
@@ -105,12 +184,30 @@ def _instant_us(milliseconds: object) -> int | None:
     return None if number is None else number * 1000
 
 
+def _identity(message: Message, row: dict[str, Any]) -> str | None:
+    images = message.before, message.after
+    key, time_us = _activity_id(row), _change_time_us(message, row)
+    return changelog.identity(message.source, str(message.op), key, time_us, images)
+
+
+def _is_array(value: object) -> bool:
+    """Whether a value is an array, or a text of one, or says that there is none."""
+    if isinstance(value, str) and value != PLACEHOLDER:
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return False
+    return value is None or value == PLACEHOLDER or isinstance(value, list)
+
+
 SOURCE = Source(
     name="debezium",
     folder="cdc",
-    suffixes=(".jsonl",),
+    suffixes=(".jsonl", ".json"),
     table="bronze.strava_activities",
     rank=3,
-    records=lambda stream, path, headers, limits: records(stream, path, limits),
+    records=lambda stream, path, settings, limits: records(
+        stream, path, settings["cdc_tables"], limits
+    ),
     image=IN_ENVELOPE,
 )

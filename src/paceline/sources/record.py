@@ -1,14 +1,14 @@
 """A received record, and what all sources share: lines, ids, instants and JSON.
 
 A source turns the bytes of one file into records in the order of the file. It never raises on
-content: what cannot be read becomes a record without ids whose payload is the verbatim text. None
-in place of a record is a line that says nothing by design: it is counted, and becomes no row.
+content: what cannot be read becomes a record without ids whose payload is the verbatim text. What
+says nothing about an activity by design is `Ignored`: it is counted, and becomes no row.
 """
 
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
@@ -44,7 +44,10 @@ class Record:
     valid_from: the day from which settings hold; None for activities.
     change_time_us: the record's own change time in microseconds since 1970 (UTC); None: its
         delivery's time counts.
-    lsn: position in a change log, None elsewhere.
+    lsn: position in a log of PostgreSQL, None elsewhere.
+    change_log: the log that a change is from, possibly empty; None for what is no change data.
+    change_position: the place in that log, as a text that sorts as the log does; None if unknown.
+    change_id: equal for each delivery of one change; None if that cannot be told.
     """
 
     line_number: int
@@ -56,6 +59,19 @@ class Record:
     valid_from: date | None = None
     change_time_us: int | None = None
     lsn: int | None = None
+    change_log: str | None = None
+    change_position: str | None = None
+    change_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """What becomes no row; `other_table` is that of a row which is about something else."""
+
+    other_table: str | None = None
+
+
+IGNORED = Ignored()
 
 
 class Line(NamedTuple):
@@ -199,32 +215,17 @@ def folder_athlete_id(relative_path: str) -> int | None:
     return None
 
 
-def jsonl_records(
-    stream: Readable,
-    read: Callable[[int, str, dict[str, Any]], Record],
-    limits: Limits = DEFAULTS,
-) -> Iterator[Record]:
-    """Yield one record per line that is not blank: `read(line number, text, object)`.
-
-    Anything but exactly one JSON object on the line is unreadable.
-    """
-    for number, raw, value in json_lines(stream, limits):
-        if isinstance(value, dict):
-            yield read(number, raw.decode(), value)
-        else:
-            yield unreadable(number, raw)
-
-
 def json_lines(stream: Readable, limits: Limits = DEFAULTS) -> Iterator[JsonLine]:
     """Yield the lines that are not blank with their values, `NOT_JSON` for what has none."""
     for number, raw, is_whole in lines(stream, limits):
         text = raw.strip(b" \t\r")
         if text:
-            value = _value(text, limits) if is_whole else NOT_JSON
+            value = json_value(text, limits) if is_whole else NOT_JSON
             yield JsonLine(number, raw.removesuffix(b"\r"), value)
 
 
-def _value(raw: bytes, limits: Limits) -> Any:
+def json_value(raw: bytes, limits: Limits = DEFAULTS) -> Any:
+    """Return what a JSON text holds, `NOT_JSON` when it is none or nested too deeply."""
     try:
         text = raw.decode()
         if too_deep_at(text, limits.max_json_depth) is not None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from paceline.sources.gunzip import Readable
 from paceline.sources.limits import Limits
-from paceline.sources.record import Record
+from paceline.sources.record import Ignored, Record
 
 # What a payload holds, for silver to read.
 PLAIN, IN_ENVELOPE, EXPORT = "plain", "in envelope", "export"
 
-Headers = Mapping[str, Mapping[str, str]]
-"""By language, the headers of the bulk export in it."""
+Settings = Mapping[str, Any]
+"""Those of `paceline.yml` by which sources read."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Source:
         suffixes: the ends of their paths, without `.gz`.
         table: the bronze table that it feeds.
         rank: the better of two valid versions comes from the source of the higher rank.
-        records: (stream, path, headers, limits) -> the records of a file; None for a line that says
-            nothing by design. It never raises on content.
+        records: (stream, path, settings, limits) -> the records of a file, and what is ignored of
+            it. It never raises on content.
         image: what a payload holds: PLAIN is an object of the API or settings, IN_ENVELOPE one in a
             change event, perhaps with the names of a database, EXPORT a line of the bulk export.
         needs_athlete: whether its files lie in a folder `athlete_id=<id>` right below.
@@ -38,6 +39,6 @@ class Source:
     suffixes: tuple[str, ...]
     table: str
     rank: int
-    records: Callable[[Readable, str, Headers, Limits], Iterator[Record | None]]
+    records: Callable[[Readable, str, Settings, Limits], Iterator[Record | Ignored]]
     image: str = PLAIN
     needs_athlete: bool = False

@@ -288,7 +288,9 @@ SOURCE = Source(
     suffixes=("/activities.csv",),
     table="bronze.strava_activities",
     rank=1,
-    records=records,
+    records=lambda stream, path, settings, limits: records(
+        stream, path, settings["export_headers"], limits
+    ),
     image=EXPORT,
     needs_athlete=True,
 )

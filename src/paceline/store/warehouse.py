@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from paceline.errors import PacelineError, UsageError
@@ -17,6 +18,7 @@ from paceline.sql import identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructField
 
 _log = logging.getLogger(__name__)
 
@@ -166,6 +168,7 @@ class Warehouse:
         partitioned_by: tuple[str, ...] = (),
         clustered_by: tuple[str, ...] = (),
         comment: str | None = None,
+        must_hold: Mapping[str, str] = MappingProxyType({}),
         *,
         is_run: bool = False,
         is_disposable: bool = False,
@@ -181,6 +184,8 @@ class Warehouse:
             partitioned_by: columns of a new table.
             clustered_by: columns of a new table.
             comment: of a new table.
+            must_hold: by name, rules that the rows of a table that is there have to keep with NULL
+                in the columns that it gets.
             is_run: whether a table that is there gets the columns that it lacks.
             is_disposable: whether one with other columns is replaced instead, its rows with it.
 
@@ -188,7 +193,8 @@ class Warehouse:
             The properties of a table that was there; None for a new one.
 
         Raises:
-            UsageError: when a newer release has written the table.
+            UsageError: when a newer release has written the table, or an older one has written rows
+                of which this one must know more.
             PacelineError: when its columns are not those of the contract, and may not be made so.
         """
         layout = f" PARTITIONED BY ({', '.join(partitioned_by)})" if partitioned_by else ""
@@ -207,7 +213,7 @@ class Warehouse:
         found = self.properties(table_name)
         _check_layout(table_name, found)
         if not is_disposable:
-            self._follow(table_name, ddl, found, clustered_by, is_run=is_run)
+            self._follow(table_name, ddl, found, clustered_by, must_hold, is_run=is_run)
         elif self._columns(ddl) != self._columns_of(self.table(table_name)):
             self.spark.sql(f"CREATE OR REPLACE {made}")
         return found
@@ -304,6 +310,7 @@ class Warehouse:
         ddl: str,
         stated: Mapping[str, str],
         clustered_by: Collection[str],
+        must_hold: Mapping[str, str],
         *,
         is_run: bool,
     ) -> None:
@@ -337,6 +344,7 @@ class Warehouse:
                 f"{table_name} only grows, so nothing can fill {', '.join(required)} in its rows: "
                 "let the contract say that the new column may be NULL."
             )
+        self._refuse_unexplained(table_name, new, must_hold)
         if new:
             places = {name: f"AFTER {last}" for last, name in pairwise(promised.names)}
             columns = ", ".join(
@@ -348,6 +356,30 @@ class Warehouse:
             name = self.identifier(table_name)
             self.spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({columns})")
             _log.info(f"{table_name}: added {', '.join(field.name for field in new)}")
+
+    def _refuse_unexplained(
+        self, table_name: str, new: Collection[StructField], must_hold: Mapping[str, str]
+    ) -> None:
+        """Refuses rows that cannot do without new columns, which nothing fills in."""
+        names = {field.name for field in new}
+        rules = {
+            rule: text for rule, text in must_hold.items() if names & set(re.findall(r"\w+", text))
+        }
+        if not rules:
+            return
+        added = ", ".join(f"CAST(NULL AS {f.dataType.simpleString()}) AS {f.name}" for f in new)
+        kept = " AND ".join(f"coalesce(({text}), FALSE)" for text in rules.values())
+        (found,) = self.spark.sql(
+            f"SELECT count_if(NOT ({kept})) AS lacking"
+            f" FROM (SELECT *, {added} FROM {self.identifier(table_name)})"
+        ).collect()
+        if found["lacking"]:
+            where = self.root or f"the schemas of {self.catalog or 'the catalog'}"
+            raise UsageError(
+                f"{table_name} has {found['lacking']} rows that an older release has read, without "
+                f"{', '.join(sorted(names))} (rule {', '.join(rules)}): move {where} away and run "
+                "again, which reads the landing zone anew."
+            )
 
 
 def refuse_missing(table_name: str, stored: Collection[str], wanted: Iterable[str]) -> None:

@@ -5,4 +5,4 @@ from paceline.tables.bronze.received import received
 
 NAME = names.BRONZE_ACTIVITIES
 
-TABLE = received(NAME)
+TABLE = received(NAME, settings=("cdc_tables",))

@@ -10,7 +10,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from paceline.recipe import Context, Scope
-from paceline.sources import SOURCES, strava_export
+from paceline.sources import SOURCES, debezium, strava_export
+from paceline.sources.encodings import PLACEHOLDER
+from paceline.sources.refusals import ENCODING_UNKNOWN, UNREADABLE
 from paceline.sources.source import EXPORT, IN_ENVELOPE
 from paceline.tables import names
 from paceline.tables.silver import fields, versions
@@ -32,7 +34,6 @@ splits_metric STRING, laps STRING
 
 # What a flat row of a database calls them, where that is another name: silver's own.
 FLAT_NAMES = {
-    "id": "activity_id",
     "competition": "is_race",
     "distance": "distance_m",
     "moving_time": "moving_time_s",
@@ -46,7 +47,21 @@ FLAT_NAMES = {
     "trainer": "is_trainer",
     "commute": "is_commute",
 }
-ENVELOPE = "payload STRING, after STRING"
+EXTRAS = ("_corrupt_record", debezium.REFUSAL, debezium.STATEMENT_TIME)
+
+IS_UNREAD = "_is_unread"  # a field is there and could not be read
+
+# Warnings: a field that may be absent could not be read; the clock of a database went back.
+VALUE_UNREADABLE, CLOCK_BEHIND_LOG = "value_unreadable", "clock_behind_log"
+
+# How the fields of an image are read, besides texts and times; none may be read in vain.
+MEASURES = (
+    *("distance", "total_elevation_gain", "average_heartrate", "max_heartrate", "utc_offset"),
+    *("average_cadence", "average_watts", "kilojoules", "calories"),
+)
+COUNTS = ("workout_type", "moving_time", "elapsed_time")
+FLAGS = ("manual", "trainer", "commute", "competition")
+ARRAYS = ("splits_metric", "laps")
 
 SPORT_FAMILIES = {
     "run": "Run TrailRun VirtualRun",
@@ -94,34 +109,44 @@ def touched_keys(
 def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
     """All versions of the activities in scope: silver's columns, order, reasons and validity.
 
-    Adds to the columns of the contract those of bronze that say where a version came from, and
-    `splits_metric` and `laps` as JSON text (NULL when the record does not have them).
+    Adds to the columns of the contract those of bronze that say where a version came from,
+    `splits_metric` and `laps` as JSON text (NULL when the record does not have them), and whether
+    a field could not be read.
     """
     records = with_image(scope.select(bronze), context.settings)
-    aged = versions.with_age(records, [F.col("activity_id")])
+    aged = versions.with_age(
+        records,
+        [F.col("activity_id")],
+        has_statement_time=fields.flag(F.col(f"image.{debezium.STATEMENT_TIME}")),
+        is_unread=_refused_as_read().isNotNull()
+        | _is_unread(fields.instant(F.col("image.start_date"))),
+    )
     # In steps, so that what several columns need is computed once.
-    started = aged.withColumn("_start", fields.instant(F.col("image.start_date")))
+    filled = aged.withColumn("image", _filled())
+    started = filled.withColumn("_start", fields.instant(F.col("image.start_date")))
     placed = started.withColumn("_local", _local_start(context.settings))
     typed = placed.select(
         *(column.alias(name) for name, column in _columns().items()),
-        *("op", "change_time_us", "source_path", "line_number", "payload"),
-        *(_array(name).alias(name) for name in ("splits_metric", "laps")),
-        F.col("image").isNull().alias(versions.IS_UNREADABLE),
-        *(versions.AGE, versions.IS_OPEN, "_subject"),
+        *("op", "source_path", "line_number", "payload"),
+        *(_array(name).alias(name) for name in ARRAYS),
+        *("_subject", versions.AGE, versions.IS_COPY, versions.IS_OPEN, versions.IS_CLOCK_BEHIND),
+        _is_unread(F.col("_start")).alias(IS_UNREAD),
+        versions.refused_as(_refusal()).alias(versions.REFUSAL),
     )
     return versions.with_validity(typed, context.contracts[NAME], context.policies[NAME])
 
 
 def with_image(bronze: DataFrame, settings: Mapping[str, Any]) -> DataFrame:
-    """Adds `image`, a struct of IMAGE's text fields; NULL when the record is unreadable."""
-    # A function in Python, and only for bulk exports: it is the one that bronze reads headers with.
+    """Adds `image`, a struct of IMAGE's text fields and EXTRAS; NULL for an unreadable record."""
+    # Functions in Python, and only for what needs them: those that bronze reads the same with.
     localised = settings["export_headers"]
     read_export = F.udf(lambda payload: _export_image(payload, localised), StringType())
+    read_change = F.udf(lambda payload: _change_image(payload), StringType())
     text = F.when(~F.col("is_base64"), F.col("payload"))
     is_export, is_change = _holds(EXPORT), _holds(IN_ENVELOPE)
     image = (
         F.when(is_export, read_export(F.when(is_export, text)))
-        .when(is_change, _changed_image(text))
+        .when(is_change, read_change(F.when(is_change, text)))
         .otherwise(text)
     )
     parsed = bronze.withColumn("image", fields.json_struct(image, _names()))
@@ -134,31 +159,102 @@ def with_image(bronze: DataFrame, settings: Mapping[str, Any]) -> DataFrame:
     return parsed.withColumn("image", F.when(readable, F.col("image")))
 
 
+def warnings() -> Column:
+    """The names of what is odd about an activity's versions, though one of them may be right."""
+    is_behind = F.max(versions.IS_CLOCK_BEHIND).over(versions.of_subject())
+    return F.array_compact(
+        F.array(
+            F.when(F.col(IS_UNREAD), VALUE_UNREADABLE),
+            F.when(is_behind, CLOCK_BEHIND_LOG),
+        )
+    )
+
+
+def _filled() -> Column:
+    """The image, with what an update did not send because it had not changed it.
+
+    Such a value is that of the newest earlier change in the same log. A deletion ends it: what the
+    row holds afterwards, nothing before says.
+    """
+    image = F.col("image")
+    is_told = _holds(IN_ENVELOPE) & ~F.col(versions.IS_COPY)
+    values = []
+    for name in _image_names():
+        value = image[name]
+        said = F.when(F.col("op") == "d", PLACEHOLDER).when(value != PLACEHOLDER, value)
+        before = F.last(F.when(is_told, said), ignorenulls=True).over(versions.in_log())
+        is_left_out = value == PLACEHOLDER
+        values.append(F.when(is_left_out, F.coalesce(before, value)).otherwise(value).alias(name))
+    return F.when(image.isNotNull(), F.struct(*values, *(image[name] for name in EXTRAS)))
+
+
+def _is_unread(start: Column) -> Column:
+    """Whether a field is there and could not be read. `start` is what was read of the start.
+
+    All numbers are looked at together, as one text, and so are all flags: for each of them by
+    itself Spark would compile more code than it can run fast.
+    """
+    image = F.col("image")
+    started, local = image["start_date"], image["start_date_local"]
+    clock = fields.wall_clock(local)
+    is_unread = (
+        ~fields.are_numbers([image[name] for name in (*MEASURES, *COUNTS)], PLACEHOLDER)
+        | ~fields.are_flags([image[name] for name in FLAGS], PLACEHOLDER)
+        | ((started != PLACEHOLDER) & start.isNull())
+        | ((local != PLACEHOLDER) & clock.isNull())
+    )
+    for name in COUNTS:
+        number = fields.number(image[name])
+        is_unread = is_unread | (number != F.floor(number))
+    for name in ARRAYS:
+        is_unread = is_unread | ((image[name] != PLACEHOLDER) & _array(name).isNull())
+    return F.coalesce(is_unread, F.lit(False))
+
+
+def _refused_as_read() -> Column:
+    image = F.col("image")
+    is_unreadable = image.isNull() & (F.col("op") != "d")
+    # The API may not say such a thing of itself.
+    return F.when(is_unreadable, UNREADABLE).when(_holds(IN_ENVELOPE), image[debezium.REFUSAL])
+
+
+def _refusal() -> Column:
+    image = F.col("image")
+    is_lost = F.lit(PLACEHOLDER).isin([image[name] for name in _image_names()])
+    is_unknown = _holds(IN_ENVELOPE) & (
+        _is_unread(F.col("_start")) | F.coalesce(is_lost, F.lit(False))
+    )
+    return F.coalesce(_refused_as_read(), F.when(is_unknown, ENCODING_UNKNOWN))
+
+
 def _holds(image: str) -> Column:
     """Whether a record comes from a source whose payloads hold such an image."""
     return F.col("source").isin([source.name for source in SOURCES if source.image == image])
 
 
-def _changed_image(text: Column) -> Column:
-    """The image in an envelope, plain or wrapped; a delete leaves none."""
-    envelope = F.from_json(text, ENVELOPE)
-    wrapped = F.from_json(envelope["payload"], ENVELOPE)
-    return F.coalesce(envelope["after"], wrapped["after"])
+def _image_names() -> list[str]:
+    return [field.split()[0] for field in IMAGE.split(",")]
 
 
 def _names() -> str:
-    return IMAGE + "".join(f", {name} STRING" for name in FLAT_NAMES.values())
+    more = (*FLAT_NAMES.values(), debezium.REFUSAL, debezium.STATEMENT_TIME)
+    return IMAGE + "".join(f", {name} STRING" for name in more)
 
 
 def _with_api_names(image: Column, is_change: Column) -> Column:
     """The struct of IMAGE's fields; those of a flat row under the names of the API."""
     values = []
-    for name in (field.split()[0] for field in IMAGE.split(",")):
+    for name in _image_names():
         value = image[name]
         if name in FLAT_NAMES:
-            value = F.coalesce(value, F.when(is_change, image[FLAT_NAMES[name]]))
+            flat = F.when(is_change, image[FLAT_NAMES[name]])
+            value = F.coalesce(value, flat)
         values.append(value.alias(name))
-    return F.when(image.isNotNull(), F.struct(*values, image["_corrupt_record"]))
+    return F.when(image.isNotNull(), F.struct(*values, *(image[name] for name in EXTRAS)))
+
+
+def _change_image(payload: str | None) -> str | None:
+    return None if payload is None else debezium.image(payload)
 
 
 def _export_image(payload: str | None, localised: strava_export.Languages) -> str | None:

@@ -10,7 +10,10 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 # Each digit can be matched in one way only: two would try all of them on a long hostile text.
-_NUMBER = r"^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?\s*$"
+_A_NUMBER = r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?\s*"
+_NUMBER = f"^{_A_NUMBER}$"
+_A_FLAG = r" *(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE]|[01](?:\.0)?) *"
+_MINUTES = r"^\s*\d{1,3}:[0-5]\d\s*$"
 _INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$"
 _ZONE = r"\s*(Z|[+-]\d{2}:?\d{2})$"
 _MICROS_A_DAY = 86_400_000_000
@@ -27,10 +30,34 @@ def number(text: Column) -> Column:
     return F.when(text.rlike(_NUMBER), F.trim(text).try_cast("double") + F.lit(0.0))
 
 
+def are_numbers(texts: list[Column], placeholder: str) -> Column:
+    """Whether each text that is there is a number, or the placeholder of one."""
+    return _are_all(texts, _A_NUMBER, placeholder)
+
+
+def are_flags(texts: list[Column], placeholder: str) -> Column:
+    """Whether each text that is there is a flag, or the placeholder of one."""
+    return _are_all(texts, _A_FLAG, placeholder)
+
+
+def _are_all(texts: list[Column], pattern: str, placeholder: str) -> Column:
+    one = f"(?:{pattern}|{placeholder})"
+    together = F.concat_ws("|", *texts)
+    is_any = F.coalesce(*texts).isNotNull()
+    return ~is_any | together.rlike(rf"^{one}(?:\|{one})*$")
+
+
 def whole_number(text: Column) -> Column:
     """A BIGINT from a number without a fraction; 2151.0 is one, 2151.5 is not."""
     value = number(text)
     return F.when(value == F.floor(value), value.try_cast("bigint"))
+
+
+def minutes(text: Column) -> Column:
+    """A DOUBLE of seconds from minutes and seconds such as 4:05."""
+    parts = F.split(F.when(text.rlike(_MINUTES), F.trim(text)), ":")
+    minutes, seconds = (F.get(parts, F.lit(place)).try_cast("double") for place in (0, 1))
+    return minutes * F.lit(60) + seconds
 
 
 def flag(text: Column) -> Column:

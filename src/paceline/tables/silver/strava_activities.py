@@ -6,13 +6,17 @@ from pyspark.sql import DataFrame
 
 from paceline import recipe
 from paceline.recipe import Context, Frames, Scope, Table
+from paceline.sources.refusals import OF_ACTIVITIES
 from paceline.tables.silver import versions
 from paceline.tables.silver.activity_versions import (
     BRONZE,
+    CLOCK_BEHIND_LOG,
     NAME,
     READS_SETTINGS,
+    VALUE_UNREADABLE,
     judged,
     touched_keys,
+    warnings,
 )
 
 
@@ -29,7 +33,12 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     calories = versions.newest("calories").over(versions.of_subject())["value"]
     disposed = versions.with_disposition(versioned.withColumn("calories", calories))
     columns = context.contracts[NAME].column_names
-    return disposed.select(*columns, recipe.DISPOSITION, recipe.REASONS, versions.record())
+    return disposed.select(
+        *columns,
+        *(recipe.DISPOSITION, recipe.REASONS),
+        warnings().alias(recipe.WARNINGS),
+        versions.record(),
+    )
 
 
 TABLE = Table(
@@ -39,6 +48,8 @@ TABLE = Table(
     rows=rows,
     settings=READS_SETTINGS,
     windowed_inputs=(BRONZE,),
+    warnings=(VALUE_UNREADABLE, CLOCK_BEHIND_LOG),
+    refusals=OF_ACTIVITIES,
     judges_records=True,
     day="local_day",
 )

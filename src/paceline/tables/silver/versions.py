@@ -13,54 +13,138 @@ from pyspark.sql.window import WindowSpec
 from paceline import recipe
 from paceline.contract import Contract
 from paceline.sources import SOURCES
+from paceline.sources.changelog import STATEMENT_TIMED
+from paceline.sources.refusals import CHANGE_TIME_AHEAD, WITHOUT_FIELDS
 
 # Added by `with_age`, used by `with_disposition`, and by recipes that pick single columns.
-AGE = "_age"  # struct that orders versions: change time, lsn, delete last, digest
-IS_OPEN = "_is_open"  # an image that no delete at the same time or later has closed
-IS_UNREADABLE = "_is_unreadable"  # not even its fields can be told
+AGE = "_age"  # struct that orders versions: time, log, position in it, then where it was delivered
+IS_COPY = "_is_copy"  # says what another record says, which is the one that counts
+IS_OPEN = "_is_open"  # an image that no later delete has closed
+IS_CLOCK_BEHIND = "_is_clock_behind"  # a later place in a log of PostgreSQL has an earlier time
+REFUSAL = "_refusal"  # why it is refused before any rule is asked; NULL: it is not
 IS_VALID = "_is_valid"  # may be published under the policy in force
 
+LOG = ("change_log", "change_position", "change_id")
+"""Columns of bronze that only change data fills."""
 
-def with_age(records: DataFrame, subject: list[Column]) -> DataFrame:
-    """Adds the order of versions, and whether a delete has closed them.
+# A change may be from so many days after it was received: clocks are not that wrong.
+MOST_DAYS_AHEAD = 1
+MICROS_A_DAY = 86_400_000_000
+
+
+def with_age(
+    records: DataFrame,
+    subject: list[Column],
+    has_statement_time: Column | None = None,
+    is_unread: Column | None = None,
+) -> DataFrame:
+    """Adds the order of versions, which of them are copies, and whether a delete has closed them.
 
     Args:
-        records: bronze records.
-        subject: what the versions are versions of. Where all of it is NULL, each different payload
-            stands for itself.
+        records: bronze records, with the columns of `LOG`.
+        subject: what the versions are versions of. Where all of it is NULL, each different change
+            or payload stands for itself.
+        has_statement_time: whether the time of a change is only that of its statement.
+        is_unread: whether a delivery of a change is not what should count if there is another.
     """
-    age = F.struct(
-        F.col("change_time_us"),
-        F.coalesce(F.col("lsn"), F.lit(-1)).alias("lsn"),
-        (F.col("op") == "d").alias("is_delete"),
-        F.sha2(F.col("payload"), 256).alias("payload_digest"),
-        # Equal in all that counts: any order will do, as long as it is always the same.
-        F.col("source_path"),
-        F.col("source_digest"),
-        F.col("line_number"),
-    )
     nameless = F.when(
-        F.coalesce(*[column.cast("string") for column in subject]).isNull(), F.col("payload")
+        F.coalesce(*[column.cast("string") for column in subject]).isNull(),
+        F.coalesce("change_id", "payload"),
     )
-    aged = records.withColumn(AGE, age).withColumn(
-        "_subject", F.struct(*subject, nameless.alias("nameless"))
+    named = records.withColumns(
+        {"_subject": F.struct(*subject, nameless.alias("nameless")), "_place": _place()}
     )
-    last_delete = F.max(F.when(F.col("op") == "d", F.col(AGE))).over(of_subject())
-    is_open = (F.col("op") != "d") & (last_delete.isNull() | (F.col(AGE) > last_delete))
-    return aged.withColumn(IS_OPEN, is_open)
+    copied = named.withColumn(IS_COPY, _is_copy(F.lit(False) if is_unread is None else is_unread))
+    timed = copied.withColumns(_times(has_statement_time))
+    age = F.struct(
+        F.col("_time_us").alias("time_us"),
+        F.coalesce("change_log", F.lit("")).alias("log"),
+        F.coalesce("change_position", F.lit("")).alias("position"),
+        "source_path",
+        "line_number",
+        F.sha2("payload", 256).alias("payload_digest"),
+        "source_digest",
+    )
+    aged = timed.withColumn(AGE, age)
+    counts = ~(F.col(IS_COPY) & is_change())
+    closes = (F.col("op") == "d") & counts & ~is_ahead()
+    last_delete = F.max(F.when(closes, F.col(AGE))).over(of_subject())
+    is_later = last_delete.isNull() | (F.col(AGE) > last_delete)
+    return aged.withColumn(IS_OPEN, (F.col("op") != "d") & counts & is_later)
+
+
+def without_log(records: DataFrame) -> DataFrame:
+    """Adds the columns of `LOG` to records of a table that no change data feeds."""
+    return records.withColumns({name: F.lit(None).cast("string") for name in LOG})
+
+
+def is_change() -> Column:
+    """Whether a record is one of the deliveries of a certain change."""
+    return F.col("change_id").isNotNull()
+
+
+def _place() -> Column:
+    """The position in a log: file, place and row, without the server, nobody in a snapshot."""
+    is_of_server = F.split_part("change_log", F.lit("/"), F.lit(1)).isin(*STATEMENT_TIMED)
+    position = F.col("change_position")
+    return F.when(is_of_server, F.substring_index(position, " ", -3)).otherwise(position)
+
+
+def _is_copy(is_unread: Column) -> Column:
+    """Whether another record says the same.
+
+    A change is delivered again as the same change; its first delivery that can be read counts. For
+    all other sources a later copy says that the activity is like that once more, and is the one.
+    """
+    same = F.struct("source", "op", F.coalesce("change_id", F.sha2("payload", 256)))
+    delivered = F.struct("change_time_us", "source_path", "line_number", "source_digest")
+    of_change = F.when(is_change(), F.struct(is_unread.alias("is_unread"), delivered))
+    # The log comes first, so that the rows are sorted for `_times`, too.
+    copies = Window.partitionBy("_subject", "change_log", "_place", same)
+    return F.row_number().over(copies.orderBy(is_ahead(), of_change, delivered.desc())) > 1
+
+
+def _times(has_statement_time: Column | None) -> dict[str, Column]:
+    """The time by which versions are ordered, and where a clock contradicts its log.
+
+    Some logs have only the time of the statement, which may have waited for others to commit: then
+    a change is not older than what lies before it in the log.
+    """
+    own = F.col("change_time_us")
+    counts = F.col("change_position").isNotNull() & ~F.col(IS_COPY) & ~is_ahead()
+    so_far = Window.partitionBy("_subject", "change_log").orderBy("_place")
+    latest = F.max(F.when(counts, own)).over(so_far)
+    is_early = F.lit(False) if has_statement_time is None else has_statement_time
+    is_behind = F.startswith(F.col("change_log"), F.lit("postgresql")) & counts & (own < latest)
+    return {
+        "_time_us": F.when(is_early & counts, latest).otherwise(own),
+        IS_CLOCK_BEHIND: F.coalesce(is_behind, F.lit(False)),
+    }
+
+
+def is_ahead() -> Column:
+    """Whether a record claims a time that lies too far after its arrival: it would win for ever."""
+    day = F.floor(F.col("change_time_us") / F.lit(MICROS_A_DAY))
+    return day > F.unix_date("ingest_date") + MOST_DAYS_AHEAD
+
+
+def refused_as(fields_refusal: Column) -> Column:
+    """Why a version is refused: what its fields say, else the time it claims. NULL: it is not."""
+    return F.coalesce(fields_refusal, F.when(is_ahead(), CHANGE_TIME_AHEAD))
 
 
 def with_validity(versions: DataFrame, contract: Contract, policy: str) -> DataFrame:
     """Adds the broken rules of a version, and whether it may be published.
 
-    An unreadable record has that one reason. Under ALWAYS only a missing column forbids publishing.
+    A record that is refused has that one reason. Under ALWAYS only that or a missing column forbids
+    publishing.
     """
-    unreadable = F.array(F.lit(recipe.UNREADABLE))
     broken = contract.broken_rules("error")
-    reasons = F.when(F.col(IS_UNREADABLE), unreadable).otherwise(broken)
+    is_refused = F.col(REFUSAL).isNotNull()
+    reasons = F.when(is_refused, F.array(REFUSAL)).otherwise(broken)
     is_sound = F.size(recipe.REASONS) == 0
     if policy == "ALWAYS":
-        is_complete = ~F.col(IS_UNREADABLE)
+        is_complete = ~is_refused
         for name in contract.required_columns:
             is_complete = is_complete & F.col(name).isNotNull()
         is_sound = is_sound | is_complete
@@ -72,21 +156,20 @@ def with_disposition(versions: DataFrame) -> DataFrame:
     """Adds what becomes of each version: exactly one of `recipe.DISPOSITIONS`.
 
     The best valid open version is current. An open version that breaks a rule is quarantined unless
-    a newer valid one has come. A lesser copy of the same payload is a duplicate. All else has been
-    superseded.
+    a newer valid one has come; so is a delete that is refused. All else has been superseded.
     """
     rank = F.struct(_source_rank(), F.col(AGE))
     best = F.max(F.when(F.col(IS_VALID), rank)).over(of_subject())
     newest_valid = F.max(F.when(F.col(IS_VALID), F.col(AGE))).over(of_subject())
-    copies = Window.partitionBy("_subject", f"{AGE}.payload_digest", "source", "op")
-    is_copy = F.row_number().over(copies.orderBy(F.col(AGE).desc())) > 1
+    is_delete = F.col("op") == "d"
     awaits_mending = F.col(IS_OPEN) & ~F.col(IS_VALID)
+    awaits_mending = awaits_mending | (is_delete & F.col(REFUSAL).isNotNull())
     awaits_mending = awaits_mending & (newest_valid.isNull() | (F.col(AGE) > newest_valid))
     disposition = (
         F.when(F.col(IS_VALID) & (rank == best), recipe.CURRENT)
-        .when(is_copy, recipe.DUPLICATE)
-        .when(F.col("op") == "d", recipe.DELETION)
-        .when(awaits_mending & F.col(IS_UNREADABLE), recipe.UNREADABLE)
+        .when(F.col(IS_COPY), recipe.DUPLICATE)
+        .when(is_delete & ~awaits_mending, recipe.DELETION)
+        .when(awaits_mending & F.col(REFUSAL).isin(*WITHOUT_FIELDS), recipe.UNREADABLE)
         .when(awaits_mending, recipe.QUARANTINED)
         .otherwise(recipe.SUPERSEDED)
     )
@@ -107,6 +190,12 @@ def record() -> Column:
 def of_subject() -> WindowSpec:
     """The window over all versions of one thing."""
     return Window.partitionBy("_subject")
+
+
+def in_log() -> WindowSpec:
+    """The window over the earlier changes of one thing in the same log, from the oldest on."""
+    earlier = Window.partitionBy("_subject", "change_log").orderBy(AGE)
+    return earlier.rowsBetween(Window.unboundedPreceding, -1)
 
 
 def _source_rank() -> Column:

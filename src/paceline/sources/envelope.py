@@ -1,0 +1,246 @@
+"""What a message of a change log says, whichever way it is wrapped.
+
+Debezium's envelope is `{"op", "before", "after", "source", "ts_ms"}`. Converters, transforms and
+other connectors wrap it, print the unions of Avro, or lay its fields flat into the row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from paceline.sources.encodings import UNREAD_BYTES, decoded
+
+OPS = ("c", "u", "d", "r")
+TRUNCATE, MESSAGE = "t", "m"
+
+_TIMES = {"ts_ms", "ts_us", "ts_ns"}
+_HEARTBEAT = _TIMES | {"serverName"}
+_SCHEMA_CHANGE = {"ddl", "tableChanges"}
+# Avro's names of types; those of records have dots. Bytes are left as they are: they are no text.
+_AVRO_TYPES = frozenset(
+    ("null", "boolean", "int", "long", "float", "double", "string", "enum", "array", "map", "fixed")
+)
+_RECORD_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_CLOUD_EVENT = "iodebezium"
+# The columns that ExtractNewRecordState adds, from the envelope or, as `source.*`, from its source.
+_ADDED, _ADDED_SOURCE = "__", "__source_"
+# MongoDB's extended JSON.
+_EXTENDED = re.compile(r"\$(numberLong|numberInt|numberDouble|numberDecimal|oid)")
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message, unwrapped.
+
+    Attributes:
+        op: what happened; None when it does not say.
+        before, after: the images of the row, decoded; None where there is none.
+        source: where the change is from.
+        ts_ms: when the connector processed it.
+        is_control: whether it is about no row: heartbeat, transaction, schema change, message.
+        is_flat: whether it is a bare row, which says neither what happened nor when.
+        is_wrapped: whether it is a change, in a wrapping that is not read.
+    """
+
+    op: str | None = None
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
+    ts_ms: Any = None
+    is_control: bool = False
+    is_flat: bool = False
+    is_wrapped: bool = False
+
+    @property
+    def table(self) -> str | None:
+        """The table of the row, or what MongoDB calls a collection; None when it does not say."""
+        name = self.source.get("table") or self.source.get("collection")
+        return name if isinstance(name, str) else None
+
+
+def read(value: object) -> Message | None:
+    """The message in a JSON value; None for a tombstone."""
+    schema: object = None
+    while isinstance(value, dict):
+        if value.keys() >= {"schema", "payload"} and "op" not in value:
+            schema, value = value["schema"], value["payload"]
+        elif "specversion" in value:
+            return _cloud_event(value)
+        elif (inner := _union_branch(value)) is not value:
+            value = inner
+        else:
+            return _message(value, schema)
+    return None if value is None else Message()
+
+
+def _message(value: dict[str, Any], schema: object) -> Message:
+    if "op" not in value and _is_control(value):
+        return Message(is_control=True)
+    if not value.keys() & {"op", "before", "after"}:
+        return _flattened(value, schema)
+    op = _without_unions(value.get("op"))
+    fields = _fields(schema)
+    before, after = (_image(value.get(name), fields.get(name)) for name in ("before", "after"))
+    return Message(
+        op if isinstance(op, str) else None,
+        before,
+        after,
+        source=_object(_without_unions(value.get("source"))),
+        ts_ms=_without_unions(value.get("ts_ms")),
+        is_control=op == MESSAGE,
+    )
+
+
+def _is_control(value: dict[str, Any]) -> bool:
+    value = _object(_without_unions(value))
+    is_heartbeat = "ts_ms" in value and value.keys() <= _HEARTBEAT
+    is_transaction = value.get("status") in ("BEGIN", "END") and isinstance(value.get("id"), str)
+    is_schema_change = "source" in value and not value.keys().isdisjoint(_SCHEMA_CHANGE)
+    return is_heartbeat or is_transaction or is_schema_change
+
+
+def _flattened(value: dict[str, Any], schema: object) -> Message:
+    """A row with the columns that ExtractNewRecordState adds; without them it is only a row."""
+    plain = _object(_without_unions(value))
+    added = {name: each for name, each in plain.items() if name.startswith(_ADDED)}
+    row = {name: each for name, each in value.items() if name not in added}
+    source = {name.removeprefix(_ADDED): each for name, each in added.items()}
+    source |= {
+        name.removeprefix(_ADDED_SOURCE): each
+        for name, each in added.items()
+        if name.startswith(_ADDED_SOURCE)
+    }
+    ts_ms = added.get("__ts_ms")
+    if "__source_ts_ms" not in added:
+        source.pop("ts_ms", None)
+    op = added.get("__op")
+    if "__deleted" in added:
+        is_deleted = str(added["__deleted"]).lower() == "true"
+        op = "d" if is_deleted else op or "u"
+    if not isinstance(op, str) or (ts_ms is None and source.get("ts_ms") is None):
+        return Message(is_flat=True, after=_image(row, schema), source=source)
+    image = _image(row, schema)
+    is_delete = op == "d"
+    return Message(
+        op=op,
+        before=image if is_delete else None,
+        after=None if is_delete else image,
+        source=source,
+        ts_ms=ts_ms,
+        is_control=op == MESSAGE,
+    )
+
+
+def _cloud_event(event: dict[str, Any]) -> Message | None:
+    """The change in a CloudEvent, whose attributes have lost case and underscores."""
+    names = {
+        "tsms": "ts_ms",
+        "serverid": "server_id",
+        "commitlsn": "commit_lsn",
+        "changelsn": "change_lsn",
+        "eventserialno": "event_serial_no",
+        "commitscn": "commit_scn",
+    }
+    said = {
+        name.removeprefix(_CLOUD_EVENT): each
+        for name, each in event.items()
+        if name.startswith(_CLOUD_EVENT)
+    }
+    source = {names.get(name, name): each for name, each in said.items()}
+    if "data" in event and event["data"] is None and not said:
+        return None
+    inner = read(event.get("data"))
+    if not isinstance(event.get("data"), dict) or inner is None:
+        return Message(source=source, is_wrapped=True)
+    if inner.is_control:
+        return inner
+    op = inner.op or said.get("op")
+    if op is None or inner.is_flat:
+        return Message(source=source, is_wrapped=True)
+    return Message(
+        op,
+        inner.before,
+        inner.after,
+        source={**source, **inner.source},
+        ts_ms=inner.ts_ms,
+        is_control=op == MESSAGE,
+    )
+
+
+def _image(value: object, schema: object) -> dict[str, Any] | None:
+    """A row, its values decoded; MongoDB prints it as a text of JSON."""
+    value = _union_branch(value)
+    if isinstance(value, str):
+        try:
+            value = _unextended(json.loads(value, parse_float=str, parse_constant=str))
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(value, dict):
+        return None
+    fields = _fields(schema)
+    row = {name: _value(each, fields.get(name)) for name, each in value.items()}
+    # Oracle and Db2 know names in capitals.
+    is_shouted = bool(row) and not any(name != name.upper() for name in row)
+    return {name.lower(): each for name, each in row.items()} if is_shouted else row
+
+
+def _value(value: object, schema: object) -> object:
+    """A value of a row; the name of an Avro record says as much as a schema."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, inner),) = value.items()
+        if name == "bytes":
+            return value if schema is None else decoded(inner, schema, UNREAD_BYTES)
+        if _RECORD_NAME.fullmatch(name):
+            return decoded(_without_unions(inner), {"name": name})
+    return decoded(_without_unions(value), schema)
+
+
+def _union_branch(value: object) -> object:
+    """The value in a union of Avro, which JSON prints with the name of its type."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, inner),) = value.items()
+        if name in _AVRO_TYPES or _RECORD_NAME.fullmatch(name):
+            return inner
+    return value
+
+
+def _without_unions(value: object) -> object:
+    value = _union_branch(value)
+    if isinstance(value, dict):
+        return {name: _without_unions(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_unions(each) for each in value]
+    return value
+
+
+def _unextended(value: Any) -> Any:
+    if isinstance(value, dict):
+        if len(value) == 1:
+            ((name, inner),) = value.items()
+            if _EXTENDED.fullmatch(name):
+                return inner
+            if name == "$date":
+                return _date(_unextended(inner))
+        return {name: _unextended(each) for name, each in value.items()}
+    return [_unextended(each) for each in value] if isinstance(value, list) else value
+
+
+def _date(value: object) -> Any:
+    """A time of MongoDB, in milliseconds or, in its relaxed form, as a timestamp."""
+    is_number = not isinstance(value, str) or value.lstrip("-").isdecimal()
+    return decoded(value, {"name": "io.debezium.time.Timestamp"}) if is_number else value
+
+
+def _fields(schema: object) -> dict[str, object]:
+    """The schemas of the fields of a struct by their names."""
+    fields = _object(schema).get("fields")
+    named = [one for one in fields if isinstance(one, dict)] if isinstance(fields, list) else []
+    return {one["field"]: one for one in named if isinstance(one.get("field"), str)}
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,266 @@
+"""Change data: from a line under cdc/ to a record, and what changes need of each other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tests.oracle.activities import fields_read, has_unknown_encoding
+from tests.oracle.encodings import (
+    decoded_row,
+    document_of_mongodb,
+    has_value,
+    is_placeholder,
+    row_types,
+)
+from tests.oracle.envelopes import Envelope, Object, opened
+from tests.oracle.model import Delivery
+from tests.oracle.record import Change, Log, Place, Position, Record, record, refusal
+from tests.oracle.values import identifier, instant_us, json_value, string, whole
+
+_SOURCE = "debezium"
+_BINLOG = ("mysql", "mariadb")
+_END_MS = 253_402_300_800_000  # the year 10000
+_MISSING = -1
+
+# By connector, the numbers that tell a position; those that alone tell one.
+_POSITIONS = {
+    "mysql": (("server_id", "file", "pos", "row"), ("file", "pos")),
+    "mariadb": (("server_id", "file", "pos", "row"), ("file", "pos")),
+    "sqlserver": (("commit_lsn", "change_lsn", "event_serial_no"), ("commit_lsn", "change_lsn")),
+    "oracle": (("commit_scn", "scn", "ssn"), ("commit_scn", "scn")),
+    "mongodb": (("ts_ms", "ord"), ("ord",)),
+}
+_POSITION_ELSEWHERE = (("lsn",), ("lsn",))
+_NUMBER_OF_FILE = re.compile(r"\d+", re.ASCII)
+_LSN_OF_SQL_SERVER = re.compile(r"[0-9a-f]+(:[0-9a-f]+)*", re.ASCII | re.IGNORECASE)
+
+
+def change_record(
+    text: str, delivery: Delivery, place: Place, tables: Collection[str]
+) -> Record | None:
+    """The record of a line; None for one that is ignored."""
+    try:
+        line = json_value(text)
+        found = opened(line)
+    except (ValueError, RecursionError):
+        found = "unreadable"
+    if found is None:
+        return None
+    if isinstance(found, str):
+        return refusal(delivery, _SOURCE, text, place, found)
+    table = _table(found.source)
+    if table is not None and table.lower() not in [name.lower() for name in tables]:
+        return None
+    if found.content.get("op") == "t":
+        return refusal(delivery, _SOURCE, text, place, "table_truncated")
+    return _row_change(found, text, delivery, place)
+
+
+def _table(source: Object) -> str | None:
+    return string(source.get("table")) or string(source.get("collection"))
+
+
+def _row_change(envelope: Envelope, text: str, delivery: Delivery, place: Place) -> Record:
+    op = envelope.content.get("op")
+    before, after = (_image(envelope, name) for name in ("before", "after"))
+    image = before if op == "d" else after
+    given_id, given_athlete = _ids(image)
+    is_no_change = op not in ("c", "u", "d", "r") or not image
+    names_nothing = op == "d" and given_id is None
+    activity_id = identifier(given_id)
+    if is_no_change or names_nothing or (given_id is not None and activity_id is None):
+        return refusal(delivery, _SOURCE, text, place, "unreadable")
+    source = envelope.source
+    change = Change(
+        str(op),
+        tuple(string(source.get(name)) or "" for name in ("db", "schema", "table", "collection")),
+        before,
+        json.dumps([envelope.content.get(name) for name in ("before", "after")], sort_keys=True),
+        source.get("connector") == "mariadb"
+        or (source.get("connector") == "mysql" and not source.get("gtid")),
+        whole(source.get("ts_ms")) or None,
+    )
+    return record(
+        delivery,
+        _SOURCE,
+        text,
+        place,
+        _without_surrogate_key(image),
+        (identifier(given_athlete), activity_id),
+        time_us=_time_us(envelope, image),
+        log=_log(source),
+        position=position(source),
+        change=change,
+    )
+
+
+def _image(envelope: Envelope, name: str) -> Mapping[str, Any]:
+    value = envelope.content.get(name)
+    if isinstance(value, str):
+        value = document_of_mongodb(value)
+    types = row_types(envelope.schema, None if envelope.is_flattened else name)
+    row = decoded_row(value, types) if isinstance(value, dict) else {}
+    # Oracle and Db2 write all names in capitals.
+    is_in_capitals = all(name == name.upper() for name in row)
+    return {name.lower(): each for name, each in row.items()} if is_in_capitals else row
+
+
+def _ids(image: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What an image says about activity and athlete."""
+    activity = image["activity_id"] if "activity_id" in image else image.get("id")
+    athlete = image.get("athlete")
+    nested = athlete.get("id") if isinstance(athlete, dict) else None
+    return activity, image.get("athlete_id") if nested is None else nested
+
+
+def _without_surrogate_key(image: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat row has the key of its own table as `id`, which does not make it an API's object."""
+    is_flat = "activity_id" in image
+    return {name: value for name, value in image.items() if not (is_flat and name == "id")}
+
+
+def _time_us(envelope: Envelope, image: Mapping[str, Any]) -> int | None:
+    for said in (envelope.source.get("ts_ms"), envelope.content.get("ts_ms")):
+        milliseconds = whole(said)
+        if milliseconds is not None and 0 < milliseconds < _END_MS:
+            return milliseconds * 1000
+    updated_us = instant_us(image.get("updated_at"))
+    # 1970 in the image of a delete is the default of a type.
+    return None if envelope.content["op"] == "d" and updated_us == 0 else updated_us
+
+
+def _log(source: Object) -> Log:
+    return string(source.get("connector")) or "", string(source.get("name")) or ""
+
+
+def position(source: Object) -> Position:
+    """The place in the log, to be compared within one log; empty when nothing is said of it."""
+    connector = string(source.get("connector")) or ""
+    names, needed = _POSITIONS.get(connector, _POSITION_ELSEWHERE)
+    numbers = {name: _numbers(name, source.get(name)) for name in names}
+    if not any(numbers[name] for name in needed):
+        return ()
+    return tuple(numbers[name] or (_MISSING,) for name in names)
+
+
+def _numbers(name: str, value: Any) -> tuple[int, ...]:
+    """A number of a position, or the numbers that it consists of; empty when there is none."""
+    if name == "file" and isinstance(value, str):
+        found = _NUMBER_OF_FILE.findall(value)
+        return (int(found[-1]),) if found else ()
+    if name in ("commit_lsn", "change_lsn") and isinstance(value, str):
+        is_lsn = _LSN_OF_SQL_SERVER.fullmatch(value)
+        return tuple(int(part, 16) for part in value.split(":")) if is_lsn else ()
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return (int(value),)
+    number = whole(value)
+    return () if number is None else (number,)
+
+
+def settled(records: Iterable[Record]) -> Iterator[Record]:
+    """The records with every change once, its time, and the values that it does not repeat."""
+    changes = []
+    for found in records:
+        if found.change is None:
+            yield found
+        else:
+            changes.append(found)
+    yield from _with_values(_with_times(_first_deliveries(changes)))
+
+
+def _first_deliveries(changes: list[Record]) -> list[Record]:
+    """Of all deliveries of one change the least in order, those last that cannot be read."""
+
+    def rank(found: Record) -> tuple[Any, ...]:
+        known = {name: value for name, value in (found.image or {}).items() if has_value(value)}
+        is_ahead = found.reason == "change_time_ahead"
+        return is_ahead, has_unknown_encoding(known), found.order
+
+    least: dict[Any, Record] = {}
+    for change in sorted(changes, key=rank):
+        least.setdefault(_identity(change), change)
+    return list(least.values())
+
+
+def _identity(found: Record) -> tuple[Any, ...]:
+    assert found.change is not None
+    order, change = found.order, found.change
+    row = change.images if found.key[1] is None else found.key[1]
+    where = order.log, change.table, row, change.op
+    if order.position:
+        return *where, order.position, change.committed_ms
+    return *where, change.images, order.time_us
+
+
+def _by_log_and_activity(changes: list[Record]) -> Iterator[list[Record]]:
+    """The changes of one activity in one log; each that does not name its activity by itself."""
+    groups = defaultdict(list)
+    for change in changes:
+        if change.key[1] is None:
+            yield [change]
+        else:
+            groups[change.order.log, change.key[1]].append(change)
+    yield from groups.values()
+
+
+def _with_times(changes: list[Record]) -> list[Record]:
+    """Times that say when a statement began, raised to what the log has said of the row before."""
+    return [
+        change
+        for of_one in _by_log_and_activity(changes)
+        for change in _with_running_maximum(of_one)
+    ]
+
+
+def _with_running_maximum(of_one: list[Record]) -> Iterator[Record]:
+    greatest = None
+    for found in sorted(of_one, key=_place_in_file):
+        # A time that is refused must not become that of later changes.
+        if not found.order.position or found.reason == "change_time_ahead":
+            yield found
+            continue
+        time_us = found.order.time_us
+        greatest = time_us if greatest is None else max(greatest, time_us)
+        assert found.change is not None
+        if found.change.has_time_of_statement:
+            found = replace(found, order=found.order._replace(time_us=greatest))
+        yield found
+
+
+def _place_in_file(found: Record) -> Position:
+    """The position without the number of the server, which is 0 in a snapshot of MySQL."""
+    is_of_server = found.order.log[0] in _BINLOG
+    return found.order.position[1:] if is_of_server else found.order.position
+
+
+def _with_values(changes: list[Record]) -> Iterator[Record]:
+    for of_one in _by_log_and_activity(changes):
+        known: dict[str, Any] = {}
+        for found in sorted(of_one, key=lambda found: found.order):
+            if found.is_delete:
+                known = {}
+                yield found
+                continue
+            whole_record = _completed(found, known)
+            image = whole_record.image or {}
+            known |= {name: value for name, value in image.items() if has_value(value)}
+            yield whole_record
+
+
+def _completed(found: Record, known: Mapping[str, Any]) -> Record:
+    """A change with the values that it calls unavailable; refused when one that is read is lost."""
+    assert found.change is not None
+    assert found.image is not None
+    image = dict(found.image)
+    for name, value in image.items():
+        if is_placeholder(value):
+            own = found.change.before.get(name)
+            image[name] = own if has_value(own) else known.get(name, value)
+    is_lost = any(is_placeholder(image.get(name)) for name in fields_read(image, _SOURCE))
+    reason = found.reason or ("encoding_unknown" if is_lost else None)
+    return replace(found, image=image, reason=reason)
