@@ -16,6 +16,7 @@ from tests.oracle.values import (
     boolean,
     clock_at_offset,
     clock_in_zone,
+    compact,
     instant_us,
     number,
     string,
@@ -45,7 +46,9 @@ _FAMILIES = {
     "swim": "Swim",
     "ski": "AlpineSki BackcountrySki NordicSki RollerSki Snowboard",
 }
-FAMILY_OF = {sport: family for family, sports in _FAMILIES.items() for sport in sports.split()}
+FAMILY_OF = {
+    sport.lower(): family for family, sports in _FAMILIES.items() for sport in sports.split()
+}
 
 # Silver's column -> the API's name for it, and how it is read.
 _FIELDS = {
@@ -67,6 +70,9 @@ _FIELDS = {
     "is_commute": ("commute", boolean),
     "visibility": ("visibility", string),
 }
+_HEART_RATES = ("average_heartrate_bpm", "max_heartrate_bpm")
+_SENSORS = (*_HEART_RATES, "average_cadence_rpm", "average_watts_w")
+_FLAGS = ("is_race", "has_heartrate")
 _MOMENTS = ("start_date", "start_date_local")
 _MEASURES = [column for column, (_, read) in _FIELDS.items() if read is number]
 
@@ -86,10 +92,12 @@ def activity_row(record: Record, conf: Conf) -> Row:
     row["athlete_id"], row["activity_id"] = record.key
     for column, (_, read) in _FIELDS.items():
         row[column] = read(image.get(_field_of(column, image, record.source)))
+    row = _without_idle_sensors(row, image)
+    row["moving_time_s"] = _moving_time(row)
     sport = string(image.get("sport_type"))
     sport = string(image.get("type")) if sport is None else sport
     row["sport_type"] = "Unknown" if sport is None else sport
-    row["sport_family"] = FAMILY_OF.get(row["sport_type"].replace(" ", ""), "other")
+    row["sport_family"] = FAMILY_OF.get(compact(row["sport_type"]), "other")
     said_race = record.source != "strava_api" and boolean(image.get("is_race")) is True
     row["is_race"] = row["workout_type"] in _RACES or said_race
     row["start_date"] = _start_us(record)
@@ -98,6 +106,20 @@ def activity_row(record: Record, conf: Conf) -> Row:
     row["local_day"] = None if local is None else local.date()
     row["source"] = record.source
     return row
+
+
+def _without_idle_sensors(row: Row, image: Mapping[str, Any]) -> Row:
+    """Nothing for a sensor that was not there; 0 says so, too."""
+    absent = {column for column in _SENSORS if row[column] == 0}
+    if boolean(image.get("has_heartrate")) is False:
+        absent.update(_HEART_RATES)
+    return {**row, **dict.fromkeys(absent)}
+
+
+def _moving_time(row: Row) -> int | None:
+    """0 says that nobody knows it: then the athlete moved all the time."""
+    moving, elapsed = row["moving_time_s"], row["elapsed_time_s"]
+    return elapsed if moving == 0 and elapsed is not None and elapsed > 0 else moving
 
 
 def _field_of(column: str, image: Mapping[str, Any], source: str) -> str:
@@ -109,14 +131,15 @@ def _field_of(column: str, image: Mapping[str, Any], source: str) -> str:
 def fields_read(image: Mapping[str, Any], source: str) -> list[str]:
     """The fields of an image that any table is made from."""
     names = [_field_of(column, image, source) for column in _FIELDS]
-    return [*names, *_MOMENTS, "sport_type", "type", "utc_offset", "is_race", *ARRAYS]
+    return [*names, *_MOMENTS, "sport_type", "type", "utc_offset", *_FLAGS, *ARRAYS]
 
 
 def has_unknown_encoding(image: Mapping[str, Any]) -> bool:
     """Whether a number, time, flag or array is there and cannot be read."""
     readers = {_field_of(column, image, "debezium"): read for column, (_, read) in _FIELDS.items()}
     readers |= {"start_date": instant_us, "start_date_local": wall_clock}
-    readers |= {"utc_offset": number, "is_race": boolean, **dict.fromkeys(ARRAYS, array_of)}
+    readers |= {"utc_offset": number, **dict.fromkeys(_FLAGS, boolean)}
+    readers |= dict.fromkeys(ARRAYS, array_of)
     return any(
         image.get(name) is not None and read(image[name]) is None
         for name, read in readers.items()

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tests.oracle.activities import fields_read, has_unknown_encoding
+from tests.oracle.activities import fields_read
 from tests.oracle.encodings import (
     decoded_row,
     document_of_mongodb,
@@ -20,23 +20,27 @@ from tests.oracle.encodings import (
 from tests.oracle.envelopes import Envelope, Object, opened
 from tests.oracle.model import Delivery
 from tests.oracle.record import Change, Log, Place, Position, Record, record, refusal
+from tests.oracle.sub_activities import ARRAYS
 from tests.oracle.values import identifier, instant_us, json_value, string, whole
 
 _SOURCE = "debezium"
 _BINLOG = ("mysql", "mariadb")
 _END_MS = 253_402_300_800_000  # the year 10000
 _MISSING = -1
+# What is later by more is from before the log was begun anew, or from another server.
+_LONGEST_WAIT_US = 3_600_000_000
 
 # By connector, the numbers that tell a position; those that alone tell one.
 _POSITIONS = {
     "mysql": (("server_id", "file", "pos", "row"), ("file", "pos")),
     "mariadb": (("server_id", "file", "pos", "row"), ("file", "pos")),
     "sqlserver": (("commit_lsn", "change_lsn", "event_serial_no"), ("commit_lsn", "change_lsn")),
-    "oracle": (("commit_scn", "scn", "ssn"), ("commit_scn", "scn")),
+    "oracle": (("commit_scn", "scn", "rs_id", "ssn"), ("commit_scn", "scn")),
     "mongodb": (("ts_ms", "ord"), ("ord",)),
 }
 _POSITION_ELSEWHERE = (("lsn",), ("lsn",))
 _NUMBER_OF_FILE = re.compile(r"\d+", re.ASCII)
+_HEXADECIMAL = re.compile(r"[0-9a-f]+", re.ASCII | re.IGNORECASE)
 _LSN_OF_SQL_SERVER = re.compile(r"[0-9a-f]+(:[0-9a-f]+)*", re.ASCII | re.IGNORECASE)
 
 
@@ -81,8 +85,7 @@ def _row_change(envelope: Envelope, text: str, delivery: Delivery, place: Place)
         tuple(string(source.get(name)) or "" for name in ("db", "schema", "table", "collection")),
         before,
         json.dumps([envelope.content.get(name) for name in ("before", "after")], sort_keys=True),
-        source.get("connector") == "mariadb"
-        or (source.get("connector") == "mysql" and not source.get("gtid")),
+        _has_time_of_statement(source),
         whole(source.get("ts_ms")) or None,
     )
     return record(
@@ -99,12 +102,23 @@ def _row_change(envelope: Envelope, text: str, delivery: Delivery, place: Place)
     )
 
 
+def _has_time_of_statement(source: Object) -> bool:
+    """Whether a change has no time of its commit; rows of a snapshot, of server 0, have theirs."""
+    if source.get("server_id") in (0, "0"):
+        return False
+    connector = source.get("connector")
+    return connector == "mariadb" or (connector == "mysql" and not source.get("gtid"))
+
+
 def _image(envelope: Envelope, name: str) -> Mapping[str, Any]:
     value = envelope.content.get(name)
     if isinstance(value, str):
         value = document_of_mongodb(value)
     types = row_types(envelope.schema, None if envelope.is_flattened else name)
     row = decoded_row(value, types) if isinstance(value, dict) else {}
+    for name in ARRAYS:
+        if row.get(name) == "null":
+            row[name] = None  # of a column of JSON
     # Oracle and Db2 write all names in capitals.
     is_in_capitals = all(name == name.upper() for name in row)
     return {name.lower(): each for name, each in row.items()} if is_in_capitals else row
@@ -153,6 +167,10 @@ def _numbers(name: str, value: Any) -> tuple[int, ...]:
     if name == "file" and isinstance(value, str):
         found = _NUMBER_OF_FILE.findall(value)
         return (int(found[-1]),) if found else ()
+    if name == "rs_id":
+        parts = value.strip().removeprefix("0x").split(".") if isinstance(value, str) else []
+        is_place = len(parts) == 3 and all(map(_HEXADECIMAL.fullmatch, parts))
+        return tuple(int(part, 16) for part in parts) if is_place else ()
     if name in ("commit_lsn", "change_lsn") and isinstance(value, str):
         is_lsn = _LSN_OF_SQL_SERVER.fullmatch(value)
         return tuple(int(part, 16) for part in value.split(":")) if is_lsn else ()
@@ -174,12 +192,10 @@ def settled(records: Iterable[Record]) -> Iterator[Record]:
 
 
 def _first_deliveries(changes: list[Record]) -> list[Record]:
-    """Of all deliveries of one change the least in order, those last that cannot be read."""
+    """Of all deliveries of one change the least in order, those from the future last."""
 
     def rank(found: Record) -> tuple[Any, ...]:
-        known = {name: value for name, value in (found.image or {}).items() if has_value(value)}
-        is_ahead = found.reason == "change_time_ahead"
-        return is_ahead, has_unknown_encoding(known), found.order
+        return found.reason == "change_time_ahead", found.order
 
     least: dict[Any, Record] = {}
     for change in sorted(changes, key=rank):
@@ -192,9 +208,8 @@ def _identity(found: Record) -> tuple[Any, ...]:
     order, change = found.order, found.change
     row = change.images if found.key[1] is None else found.key[1]
     where = order.log, change.table, row, change.op
-    if order.position:
-        return *where, order.position, change.committed_ms
-    return *where, change.images, order.time_us
+    time_us = change.committed_ms if order.position else order.time_us
+    return *where, order.position, time_us, change.images
 
 
 def _by_log_and_activity(changes: list[Record]) -> Iterator[list[Record]]:
@@ -227,7 +242,8 @@ def _with_running_maximum(of_one: list[Record]) -> Iterator[Record]:
         time_us = found.order.time_us
         greatest = time_us if greatest is None else max(greatest, time_us)
         assert found.change is not None
-        if found.change.has_time_of_statement:
+        waited_us = greatest - time_us
+        if found.change.has_time_of_statement and waited_us <= _LONGEST_WAIT_US:
             found = replace(found, order=found.order._replace(time_us=greatest))
         yield found
 

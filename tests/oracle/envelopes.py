@@ -11,7 +11,7 @@ from tests.oracle.encodings import without_unions
 _SOURCE_FIELDS = (
     *("connector", "name", "db", "schema", "table", "collection", "ts_ms", "lsn", "server_id"),
     *("gtid", "file", "pos", "row", "commit_lsn", "change_lsn", "event_serial_no"),
-    *("commit_scn", "scn", "ssn", "ord"),
+    *("commit_scn", "scn", "rs_id", "ssn", "ord"),
 )
 _CLOUD_EVENT_PREFIX = "iodebezium"
 _HEARTBEAT_FIELDS = {"ts_ms", "ts_us", "ts_ns", "serverName"}

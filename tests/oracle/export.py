@@ -1,26 +1,36 @@
-"""The bulk export: CSV whose header repeats some names, read by the standard English ones."""
+"""The bulk export: CSV whose header repeats some names, in the layouts that Strava has used."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from tests.oracle.export_dates import iso
+from tests.oracle.export_layouts import Cells, cells_of
+from tests.oracle.export_numbers import (
+    METRES_PER_KM,
+    METRES_PER_METRE,
+    METRES_PER_NAUTICAL_MILE,
+    is_rounded,
+    written,
+)
 from tests.oracle.model import Delivery
 from tests.oracle.record import Place, Record, record
-from tests.oracle.values import boolean, identifier, number
+from tests.oracle.values import boolean, compact, identifier, number
 
-_METRES_PER_KM = 1000.0
-_METRES_PER_NAUTICAL_MILE = 1852.0
+_UNITS_M = (METRES_PER_KM, METRES_PER_METRE, METRES_PER_NAUTICAL_MILE)
+# The unit of the first distance; of every other sport it is the kilometre.
+_UNIT_OF_SPORT_M = {"swim": METRES_PER_METRE, "sail": METRES_PER_NAUTICAL_MILE}
+_MOST_SECONDS_APART = 1
 
 # Field of an API object -> column of the export.
 _FIELDS = {
     "name": "Activity Name",
     "sport_type": "Activity Type",
     "moving_time": "Moving Time",
-    "elapsed_time": "Elapsed Time",
     "total_elevation_gain": "Elevation Gain",
     "average_heartrate": "Average Heart Rate",
     "max_heartrate": "Max Heart Rate",
@@ -29,8 +39,6 @@ _FIELDS = {
     "kilojoules": "Total Work",
     "calories": "Calories",
 }
-
-Cells = Mapping[str, list[str]]
 
 
 def export_records(delivery: Delivery, athlete_id: int | None) -> Iterator[Record]:
@@ -41,16 +49,31 @@ def export_records(delivery: Delivery, athlete_id: int | None) -> Iterator[Recor
         place = Place(line)
         payload = f"{header}\n{text}"
         values = _fields(text)
-        cells: dict[str, list[str]] = {}
-        for name, value in zip(names, values or [], strict=False):
-            cells.setdefault(name.strip(), []).append(value)
-        given_id = _cell(cells, "Activity ID")
-        activity_id = identifier(given_id)
-        if values is None or (given_id is not None and activity_id is None):
+        if values is None:
             yield record(delivery, "strava_export", payload, place)
         else:
-            key = athlete_id, activity_id
-            yield record(delivery, "strava_export", payload, place, _image(cells), key)
+            yield _record(delivery, payload, place, cells_of(names, values), values, athlete_id)
+
+
+def _record(
+    delivery: Delivery,
+    payload: str,
+    place: Place,
+    cells: Cells | None,
+    values: list[str],
+    athlete_id: int | None,
+) -> Record:
+    """A row; one of an unknown layout says only of which activity it is."""
+    if cells is None:
+        key = athlete_id, identifier(values[0]) if values else None
+        found = record(delivery, "strava_export", payload, place, {}, key)
+        return replace(found, reason="layout_unknown")
+    given_id = cells.best("Activity ID")
+    activity_id = identifier(given_id)
+    if given_id is not None and activity_id is None:
+        return record(delivery, "strava_export", payload, place)
+    key = athlete_id, activity_id
+    return record(delivery, "strava_export", payload, place, _image(cells), key)
 
 
 def _texts(text: str) -> Iterator[tuple[int, str]]:
@@ -76,42 +99,34 @@ def _fields(text: str) -> list[str] | None:
         return None
 
 
-def _cell(cells: Cells, name: str) -> str | None:
-    """The second of a repeated column, else the first; None where it is blank or not there."""
-    return _nth(cells, name, 1) or _nth(cells, name, 0)
-
-
-def _nth(cells: Cells, name: str, position: int) -> str | None:
-    values = cells.get(name, [])
-    return values[position] if position < len(values) and values[position].strip() else None
-
-
 def _image(cells: Cells) -> dict[str, Any]:
     """A row as the API would have given it."""
-    image: dict[str, Any] = {field: _cell(cells, name) for field, name in _FIELDS.items()}
-    image["start_date"] = _iso(_cell(cells, "Activity Date"))
+    image: dict[str, Any] = {field: cells.best(name) for field, name in _FIELDS.items()}
+    image["start_date"] = iso(cells.best("Activity Date"))
+    image["elapsed_time"] = _elapsed_time(cells)
     image["distance"] = _distance_m(cells)
-    image["commute"] = _flag(_cell(cells, "Commute"))
-    image["is_race"] = _flag(_cell(cells, "Competition"))
+    image["commute"] = _flag(cells.best("Commute"))
+    image["is_race"] = _flag(cells.best("Competition"))
     return image
 
 
-def _iso(text: str | None) -> str | None:
-    spaced = " ".join((text or "").split())
-    try:
-        return datetime.strptime(spaced, "%b %d, %Y, %I:%M:%S %p").isoformat()
-    except ValueError:
-        return text
+def _elapsed_time(cells: Cells) -> str | None:
+    """The second, unless the athlete has cropped the activity: then the first."""
+    texts = cells.nth("Elapsed Time", 0), cells.nth("Elapsed Time", 1)
+    first, second = map(number, texts)
+    if second is None or (first is not None and abs(first - second) > _MOST_SECONDS_APART):
+        return texts[0]
+    return texts[1]
 
 
 def _distance_m(cells: Cells) -> float | None:
-    exact = _nth(cells, "Distance", 1)
-    if exact is not None:
-        return number(exact)
-    rounded = number(_nth(cells, "Distance", 0))
-    sails = _cell(cells, "Activity Type") == "Sail"
-    unit_m = _METRES_PER_NAUTICAL_MILE if sails else _METRES_PER_KM
-    return None if rounded is None else rounded * unit_m
+    """The exact distance, unless the athlete has changed it: then the one that Strava shows."""
+    first = written(cells.nth("Distance", 0), is_english=cells.is_english)
+    exact_m = number(cells.nth("Distance", 1))
+    if first is None or (exact_m is not None and is_rounded(first, exact_m, _UNITS_M)):
+        return exact_m
+    sport = compact(cells.best("Activity Type") or "")
+    return first.value * _UNIT_OF_SPORT_M.get(sport, METRES_PER_KM)
 
 
 def _flag(text: str | None) -> bool | None:

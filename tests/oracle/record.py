@@ -14,6 +14,9 @@ from tests.oracle.model import Delivery
 from tests.oracle.values import DAY_US, EPOCH_DAY, instant_us
 
 _EXTRACTED = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)[-:](\d\d)[-:](\d\d)", re.ASCII)
+_DAY = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)", re.ASCII)
+_WINDOW_OF_TIMES = re.compile(rf"{_EXTRACTED.pattern}[-_]{_EXTRACTED.pattern}", re.ASCII)
+_WINDOW_OF_DAYS = re.compile(rf"{_DAY.pattern}[-_]{_DAY.pattern}", re.ASCII)
 _DAYS_AHEAD = 1
 
 Key = tuple[int | None, int | date | None]
@@ -85,9 +88,7 @@ def record(
 ) -> Record:
     """A record of a delivery; without a change time of its own it has that of its file."""
     if time_us is None:
-        time_us = extraction_time_us(delivery.path)
-    if time_us is None:
-        time_us = delivery.mtime_us
+        time_us = extraction_time_us(delivery.path, delivery.mtime_us)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Record(
         source,
@@ -114,7 +115,19 @@ def _reason(image: Mapping[str, Any] | None, time_us: int, ingest_date: date) ->
     return "change_time_ahead" if time_us // DAY_US > last_day else None
 
 
-def extraction_time_us(path: str) -> int | None:
-    """The instant in the name of a file such as `runs_2024-06-01T06-00-00.jsonl`, in UTC."""
-    found = _EXTRACTED.search(PurePosixPath(path).name)
-    return instant_us("{}T{}:{}:{}".format(*found.groups())) if found else None
+def extraction_time_us(path: str, mtime_us: int) -> int:
+    """When a file was extracted: what its name says of it, else when it was written.
+
+    `runs_2024-06-01T06-00-00.jsonl` says an instant in UTC, `runs_2024-06-01.jsonl` only a day, and
+    `2024-06-01_2024-06-08.jsonl` which days the runs are from.
+    """
+    name = PurePosixPath(path).name
+    instants = [instant_us("{}T{}:{}:{}".format(*found)) for found in _EXTRACTED.findall(name)]
+    if instants:
+        return mtime_us if _WINDOW_OF_TIMES.search(name) else instants[0]
+    days = _DAY.findall(name)
+    if not days or _WINDOW_OF_DAYS.search(name):
+        return mtime_us
+    midnight_us = instant_us(f"{days[0]}T00:00:00")
+    was_written_then = midnight_us <= mtime_us < midnight_us + DAY_US
+    return mtime_us if was_written_then else midnight_us + DAY_US // 2

@@ -86,6 +86,11 @@ def string(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def compact(sport: str) -> str:
+    """A sport as it is compared: Nordic Ski, nordic-ski and NordicSki are the same."""
+    return sport.replace(" ", "").replace("-", "").lower()
+
+
 def boolean(value: Any) -> bool | None:
     """A flag: true or false, also as text, or 1 or 0."""
     if isinstance(value, bool):

@@ -135,12 +135,12 @@ ATHLETES = {
     ),
     14: (
         "newest version breaks a rule",
-        Case(api(*three(14)), api(edited(three(14)[1], moving_time=0))),
+        Case(api(*three(14)), api(edited(three(14)[1], moving_time=-1))),
     ),
     15: (
         "broken from the start, then mended",
         Case(
-            api(run_of(15, 0, "2024-06-01", moving_time=0)),
+            api(run_of(15, 0, "2024-06-01", moving_time=-1)),
             api(edited(run_of(15, 0, "2024-06-01"))),
         ),
     ),

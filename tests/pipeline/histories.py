@@ -22,9 +22,9 @@ SPLITS = [
 FIELDS: dict[str, list[Any]] = {
     "sport_type": ["Run", "Run", "TrailRun", "Ride", "Walk"],
     "distance": [10000.0, 10000.5, 5000.25, 15000.0, "8000.125", 0, None, -1.0],
-    "moving_time": [3000, 3000, 2999, 1500.0, "3600", 90_000, 0],
+    "moving_time": [3000, 3000, 2999, 1500.0, "3600", 90_000, 0, -1],
     "total_elevation_gain": [None, 0.0, 55.5, 120.0005, -3.0],
-    "average_heartrate": [None, None, 140.0, 150.0, 12.0],
+    "average_heartrate": [None, 0, 140.0, 150.0, 12.0],
     "max_heartrate": [None, 150.0, 180.0, 145.0],
     "workout_type": [None, 0, 1],
     "name": ["Morning run", "Läufe 🏃", None],

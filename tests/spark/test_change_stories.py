@@ -6,7 +6,7 @@ import random
 import pytest
 
 from paceline.recipe import CURRENT, DISPOSITION, QUARANTINED, REASONS, UNREADABLE
-from paceline.sources.refusals import REFUSALS
+from paceline.sources.refusals import LAYOUT_UNKNOWN, REFUSALS
 from paceline.tables.silver import strava_activities
 from tests.oracle import Conf, Delivery, outcome
 from tests.oracle.stories import BEGIN_MS, deliveries, story, uglier
@@ -80,4 +80,4 @@ def test_silver_is_what_the_oracle_says(spark, seed):
         (SILVER, (None, None), tuple(r[REASONS])) for r in found if r[DISPOSITION] == UNREADABLE
     }
     assert refused == expected.refused
-    assert {reason for _, _, (reason, *_) in refused} == set(REFUSALS)
+    assert {reason for _, _, (reason, *_) in refused} == set(REFUSALS) - {LAYOUT_UNKNOWN}

@@ -18,6 +18,7 @@ from paceline.recipe import (
     REASONS,
     SUPERSEDED,
     UNREADABLE,
+    WARNINGS,
     Scope,
     Window,
 )
@@ -80,8 +81,15 @@ LOCAL_DAYS = {
         NO_LOCAL | {"utc_offset": 0, "timezone": "(GMT+01:00) Europe/Berlin"},
         "2024-06-01 22:30:00",
     ),
-    # A label that names no zone, an impossible offset and an unreadable local time say nothing.
-    109: (NO_LOCAL | {"timezone": "(GMT+01:00) Mars/Olympus_Mons"}, "2024-06-01 22:30:00"),
+    # Of a label that names no known region, its offset counts.
+    109: (NO_LOCAL | {"timezone": "(GMT+01:00) Mars/Olympus_Mons"}, "2024-06-01 23:30:00"),
+    124: (NO_LOCAL | {"timezone": "(GMT-03:30)"}, "2024-06-01 19:00:00"),
+    125: (
+        NO_LOCAL | {"athlete": {"id": TOKYOTER}, "timezone": "(GMT-08:00) US/Pacific-New"},
+        "2024-06-01 14:30:00",
+    ),
+    126: (NO_LOCAL | {"timezone": "(GMT+99:00) Mars/Olympus_Mons"}, "2024-06-01 22:30:00"),
+    # An impossible offset and an unreadable local time say nothing.
     110: (NO_LOCAL | {"utc_offset": 1e9}, "2024-06-01 22:30:00"),
     111: (EARLY | {"start_date_local": "yesterday", "utc_offset": 7200}, "2024-06-02 00:30:00"),
     # Then the athlete's zone: by athlete, as number or text, else the default.
@@ -117,7 +125,9 @@ SPORTS = {
     152: ({"sport_type": "Virtual Run"}, "Virtual Run", "run"),
     153: ({"sport_type": "Nordic Ski"}, "Nordic Ski", "ski"),
     154: ({"sport_type": "NordicSki"}, "NordicSki", "ski"),
-    155: ({"sport_type": "E-Bike Ride"}, "E-Bike Ride", "other"),
+    155: ({"sport_type": "E-Bike Ride"}, "E-Bike Ride", "ride"),
+    164: ({"sport_type": "E-Mountain Bike Ride"}, "E-Mountain Bike Ride", "ride"),
+    165: ({"sport_type": "trail run"}, "trail run", "run"),
     156: ({"sport_type": "EMountainBikeRide"}, "EMountainBikeRide", "ride"),
     157: ({"sport_type": "Hike"}, "Hike", "foot"),
     158: ({"sport_type": "Swim"}, "Swim", "swim"),
@@ -128,6 +138,10 @@ SPORTS = {
     162: ({"sport_type": " ", "type": "Ride"}, "Ride", "ride"),
     163: ({"sport_type": None}, "Unknown", "other"),
 }
+
+SENSORS = (
+    *("average_heartrate_bpm", "max_heartrate_bpm", "average_cadence_rpm", "average_watts_w"),
+)
 
 # Fields as they come, and the columns they become.
 FIELDS = {
@@ -164,6 +178,18 @@ FIELDS = {
     182: ({"name": 'Ünïcödé 🏃 "quoted"'}, {"name": 'Ünïcödé 🏃 "quoted"'}),
     # More than a day is possible; the watch was forgotten. A warning, and the row stays.
     183: ({"elapsed_time": 200_000}, {"elapsed_time_s": 200_000}),
+    # Nobody knows how much of an hour of yoga was motion; a warning, and the row stays.
+    185: ({"moving_time": 0, "elapsed_time": 3600.0}, {"moving_time_s": 3600}),
+    # 0 says that there was no sensor.
+    186: (
+        {"average_heartrate": 0, "max_heartrate": 0.0, "average_cadence": "0", "average_watts": 0},
+        dict.fromkeys(SENSORS),
+    ),
+    187: (
+        {"has_heartrate": False, "average_heartrate": 140, "max_heartrate": 160},
+        {"average_heartrate_bpm": None, "max_heartrate_bpm": None},
+    ),
+    188: ({"has_heartrate": True, "average_heartrate": 140}, {"average_heartrate_bpm": 140.0}),
     # Two days after the day on which the record came in is still possible.
     184: ({"start_date": "2024-06-04T23:59:59Z"}, {"activity_id": 184}),
     12_345_678_901: ({}, {"activity_id": 12_345_678_901}),
@@ -173,7 +199,8 @@ FIELDS = {
 # Records that break a rule, and which.
 BROKEN = {
     201: ({"moving_time": 2151.5}, ["moving_time_positive"]),
-    202: ({"moving_time": 0}, ["moving_time_positive"]),
+    217: ({"moving_time": 0, "elapsed_time": 0}, ["moving_time_positive", "elapsed_time_positive"]),
+    202: ({"moving_time": -1}, ["moving_time_positive"]),
     203: ({"moving_time": 3103}, ["moving_within_elapsed"]),
     204: ({"elapsed_time": "soon"}, ["elapsed_time_positive"]),
     205: ({"distance": -1}, ["distance_not_negative"]),
@@ -381,6 +408,20 @@ def test_local_day(published, activity_id):
     assert published[activity_id]["local_day"] == local.date()
 
 
+def test_what_is_odd_and_published_is_told(judged):
+    expected = {
+        173: ["value_unreadable"],
+        174: ["value_unreadable"],
+        111: ["value_unreadable"],
+        123: ["value_unreadable"],
+        185: ["moving_time_unknown"],
+        186: [],
+    }
+    assert {
+        r["activity_id"]: r[WARNINGS] for r in judged if r["activity_id"] in expected
+    } == expected
+
+
 def test_the_same_instant_lies_on_two_days(published):
     assert published[103]["start_date"] == published[104]["start_date"]
     assert published[103]["local_day"] == date(2024, 6, 2)
@@ -452,7 +493,7 @@ def test_unreadable_records(judged):
 
 def test_a_rejected_record_says_where_it_came_from(judged):
     (found,) = [r for r in judged if r["activity_id"] == 202]
-    record = bronze_api(activity(202, moving_time=0))
+    record = bronze_api(activity(202, moving_time=-1))
     assert found["_record"] == {
         name: record[name] for name in ("source_path", "line_number", "payload")
     }
@@ -539,7 +580,7 @@ def test_always_publishes_what_is_complete(spark):
     records = [
         version(405, 1, None)[0],
         version(405, 2, None, BAD)[0],
-        bronze_api(activity(202, moving_time=0)),
+        bronze_api(activity(202, moving_time=-1)),
         # The table has no place for a row without a moving time.
         bronze_api(activity(215, moving_time=None)),
         *UNREADABLE_RECORDS,

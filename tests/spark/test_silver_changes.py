@@ -75,6 +75,14 @@ def test_a_flat_row_has_silver_s_names(spark):
     assert str(cells["local_day"]) == "2024-06-01"
 
 
+def mysql(op, name, at, pos):
+    """A change whose time is when its statement began."""
+    source = {"connector": "mysql", "name": "app", "ts_ms": at, "gtid": None, "server_id": 1}
+    return change(op, named(1, name), at) | {
+        "source": {**source, "file": "binlog.000007", "pos": pos, "row": 0}
+    }
+
+
 # Lines of one file -> by line, what has to become of them.
 HISTORIES = {
     "wrapped and plain": (
@@ -100,6 +108,22 @@ HISTORIES = {
         [change("d", {"activity_id": 1}, 2_000), change("c", named(1, "late"), 1_000)],
         {1: DELETION, 2: SUPERSEDED},
     ),
+    "changes of a transaction may share a position": (
+        [
+            change("u", named(1, "first"), 1_000, lsn=9),
+            change("u", named(1, "second"), 1_000, lsn=9),
+            change("u", named(1, "first"), 1_000, lsn=9),
+        ],
+        {1: SUPERSEDED, 2: CURRENT, 3: DUPLICATE},
+    ),
+    "a statement that has waited is not older than what lies before it": (
+        [mysql("u", "first", 9_000_000, 100), mysql("u", "second", 8_000_000, 200)],
+        {1: SUPERSEDED, 2: CURRENT},
+    ),
+    "a binlog that begins anew says nothing of what was before": (
+        [mysql("c", "before", 9_000_000, 100), mysql("u", "after", 99_000_000, 4)],
+        {1: SUPERSEDED, 2: CURRENT},
+    ),
     "without a position the later line is the later change": (
         [change("c", named(1, "tied"), 1_000), change("d", {"id": 1}, 1_000)],
         {1: SUPERSEDED, 2: DELETION},
@@ -117,11 +141,11 @@ HISTORIES = {
         {1: SUPERSEDED, 2: DELETION, 3: CURRENT},
     ),
     "a newest version that breaks a rule leaves the valid one before it": (
-        [change("c", named(1, "good"), 1_000), change("u", named(1, "bad", moving_time=0), 2_000)],
+        [change("c", named(1, "good"), 1_000), change("u", named(1, "bad", moving_time=-1), 2_000)],
         {1: CURRENT, 2: QUARANTINED},
     ),
     "a delete closes what was quarantined": (
-        [change("c", named(1, "bad", moving_time=0), 1_000), change("d", {"id": 1}, 2_000)],
+        [change("c", named(1, "bad", moving_time=-1), 1_000), change("d", {"id": 1}, 2_000)],
         {1: SUPERSEDED, 2: DELETION},
     ),
     "sent twice": (

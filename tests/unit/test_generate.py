@@ -251,7 +251,7 @@ def test_impossible_values_are_there(landing: Landing) -> None:
         km_h = 3.6 * record["distance"] / record["moving_time"]
         if (run and km_h > 25) or (ride and km_h > 80):
             found["gps_glitch"].add(record["id"])
-        if record.get("average_heartrate") in {0, 300}:
+        if record.get("average_heartrate") in {20, 300}:
             found["invalid_heartrate"].add(record["id"])
         if record["moving_time"] > record["elapsed_time"]:
             found["moving_over_elapsed"].add(record["id"])

@@ -21,7 +21,9 @@ ACTIVITIES = landing.SOURCES["strava_activities"]
 DAY = date(2024, 6, 2)
 # 2024-06-01T06:00:00Z, and a modification time one day later.
 SIX = 1_717_221_600_000_000
+NOON = SIX + 21_600_000_000
 MTIME_US = SIX + 86_400_000_000
+MTIME_DAY = "2024-06-02"
 SETTINGS = {"export_headers": {}, "cdc_tables": ("activities",)}
 
 
@@ -407,7 +409,23 @@ def test_an_export_is_read_with_the_localised_headers(tmp_path: Path):
         ("2024-06-01T06-00-00-1200.jsonl", SIX),
         ("2024-13-01T06-00-00.jsonl", MTIME_US),
         ("2024-13-01T06-00-00_2024-06-01T06-00-00.jsonl", SIX),
-        ("2024-06-01.jsonl", MTIME_US),
+        # A day has no time of its own: noon, unless the file was written in it.
+        ("2024-06-01.jsonl", NOON),
+        ("strava_20240601.jsonl", NOON),
+        ("2024_06_01-part-2.jsonl", NOON),
+        (f"{MTIME_DAY}.jsonl", MTIME_US),
+        ("2024-13-01.jsonl", MTIME_US),
+        ("2024-06-31.jsonl", MTIME_US),
+        ("120240601.jsonl", MTIME_US),
+        # From when until when the activities are; times that are not joined are no window.
+        ("runs_2024-06-01T06-00-00_2024-06-08T06-00-00.jsonl", MTIME_US),
+        ("2024-06-01T06-00-00Z--2024-06-08T06-00-00Z.jsonl", MTIME_US),
+        ("2024-06-01_to_2024-06-08.jsonl", MTIME_US),
+        ("20240601-20240608.jsonl", MTIME_US),
+        ("2024-06-01T06-00-00_runs_2024-06-08T06-00-00.jsonl", SIX),
+        ("2024-06-01T06-00-00_2024-05-01T06-00-00.jsonl", SIX),
+        ("2024-06-01T06-00-00_2024-06-01T06-00-00.jsonl", SIX),
+        ("2024-06-08_runs_2024-06-01T06-00-00.jsonl", SIX),
         ("12024-06-01T06-00-00.jsonl", MTIME_US),
         ("2024-06-01T06-00-00/a.jsonl", MTIME_US),
     ],

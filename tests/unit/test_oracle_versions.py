@@ -120,7 +120,7 @@ def test_absent_is_not_empty():
     assert [(row["name"], row["calories"]) for row in found[ACTIVITIES].values()] == [("thin", 500)]
     assert list(found[PARTS]) == [(7, 1, "split", 1)]
     assert not world(rich, thin, api({**RUN, "splits_metric": []}, at=3)).tables[PARTS]
-    invalid = api({**RUN, "moving_time": 0, "splits_metric": []}, at=4)
+    invalid = api({**RUN, "moving_time": -1, "splits_metric": []}, at=4)
     assert world(rich, thin, invalid).tables[PARTS]
 
 

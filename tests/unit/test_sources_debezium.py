@@ -399,7 +399,9 @@ def test_what_is_a_change_but_does_not_say_which_has_its_own_reason(line: str, r
         ('"op":"u","before":{"laps":[]},"after":{"id":1,"laps":["?"]}', {"laps": []}),
         ('"op":"u","after":{"id":1,"laps":"?"}', {"laps": PLACEHOLDER}),
         # Arrays are arrays, perhaps as texts.
-        ('"op":"c","after":{"id":1,"laps":"[{}]"}', {"laps": "[{}]"}),
+        ('"op":"c","after":{"id":1,"laps":"[{}]"}', {"laps": [{}]}),
+        ('"op":"c","after":{"id":1,"laps":"\\n [1.50] "}', {"laps": ["1.50"]}),
+        ('"op":"c","after":{"id":1,"laps":"null"}', {"laps": None}),
         ('"op":"c","after":{"id":1,"laps":"{}"}', {"laps": "{}", "_refusal": "encoding_unknown"}),
         ('"op":"c","after":{"id":1,"laps":7}', {"laps": 7, "_refusal": "encoding_unknown"}),
         ('"op":"c","after":{"id":1},"source":{"connector":"mysql"}', {"_has_statement_time": True}),

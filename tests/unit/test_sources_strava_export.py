@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from paceline.sources.record import Record
-from paceline.sources.strava_export import columns, image, records
+from paceline.sources.strava_export import image, records
 
 PATH = "strava_export/athlete_id=7/2024/activities.csv"
 CONF = Path(__file__).parents[2] / "conf" / "paceline.yml"
@@ -30,23 +30,6 @@ GERMAN = (
     "Verstrichene Zeit,Distanz,Max. Herzfrequenz,Relative Leistung,Pendeln,Notiz,Ausrüstung,"
     "Dateiname,Sportlergewicht,Fahrradgewicht,Verstrichene Zeit,Bewegungszeit,Distanz"
 )
-READ = {
-    "Activity ID": [0],
-    "Activity Date": [1],
-    "Activity Name": [2],
-    "Activity Type": [3],
-    "Elapsed Time": [5, 15],
-    "Distance": [6, 17],
-    "Max Heart Rate": [7, 30],
-    "Commute": [9, 50],
-    "Moving Time": [16],
-    "Elevation Gain": [20],
-    "Average Cadence": [29],
-    "Average Heart Rate": [31],
-    "Average Watts": [33],
-    "Calories": [34],
-    "Total Work": [38],
-}
 
 
 def read(content: str | bytes, path: str = PATH) -> list[Record]:
@@ -131,45 +114,122 @@ def test_ids_are_digit_strings_and_the_athlete_is_the_folders():
     assert {r.athlete_id for r in found} == {7}
 
 
+def cells_at(width: int, **cells: str) -> str:
+    """A record of some columns, of which a few are filled: `at17="5000"`."""
+    return ",".join(cells.get(f"at{position}", "") for position in range(width))
+
+
 def test_columns_go_by_name_wherever_they_stand():
     header = "Distance,Filename,Activity ID,Distance,Commute,Moving Time"
-    assert columns(header, {}) == {
-        "Distance": [0, 3],
-        "Activity ID": [2],
-        "Commute": [4],
-        "Moving Time": [5],
+    assert fields(header, "1.50,x,12,1504.5,true,300.0") == {
+        "distance": "1504.5",
+        "id": "12",
+        "commute": True,
+        "moving_time": "300.0",
     }
-    assert columns(ENGLISH, LOCALISED) == READ
 
 
 def test_columns_of_a_localised_header_go_by_the_map():
     swapped = "Distanz,Aktivitäts-ID,Distanz,Unbekannt,Pendeln"
-    assert columns(swapped, LOCALISED) == {"Distance": [0, 2], "Activity ID": [1], "Commute": [4]}
+    record = fields(swapped, '"1,50",12,1504.5,x,true')
+    assert record == {"distance": "1504.5", "id": "12", "commute": True}
 
 
 def test_a_missing_translation_goes_by_position_while_the_others_stand_where_they_should():
+    record = cells_at(18, at0="1", at16="300.0")
     known = GERMAN.replace("Bewegungszeit", "Zeit in Bewegung")
-    assert columns(known, LOCALISED)["Moving Time"] == [16]
+    assert fields(known, record)["moving_time"] == "300.0"
     moved = GERMAN.replace("Bewegungszeit", "Zeit in Bewegung").replace("Distanz", "Neu,Distanz", 1)
-    assert "Moving Time" not in columns(moved, LOCALISED)
+    assert "moving_time" not in fields(moved, cells_at(19, at0="1", at16="300.0", at17="300.0"))
+
+
+# By year: columns; positions of elapsed times, distances, moving time, gain, mean and greatest HR.
+LAYOUTS = {
+    2025: (99, (5, 15), (6, 17), 16, 20, 31, 30),
+    2022: (87, (5, 14), (6, 16), 15, 19, 30, 29),
+    2019: (72, (5, 13), (6, 15), 14, 18, 29, 28),
+}
+
+
+def record_of(year: int, elapsed: tuple[str, str], distances: tuple[str, str]) -> tuple[int, str]:
+    width, *places = LAYOUTS[year]
+    values = [elapsed, distances, "1700.0", "31.5", "141.0", "163.0"]
+    cells = {"at0": "77", "at1": "2 lug 2022 07:00:00", "at3": "Corsa"}
+    for place, value in zip(places, values, strict=True):
+        pairs = zip(place, value, strict=True) if isinstance(place, tuple) else [(place, value)]
+        cells |= {f"at{at}": text for at, text in pairs}
+    return width, cells_at(width, **cells)
+
+
+def read_as(elapsed: str, distance: str) -> dict[str, object]:
+    return {
+        "id": "77",
+        "start_date": "2022-07-02T07:00:00Z",
+        "sport_type": "Corsa",
+        "elapsed_time": elapsed,
+        "distance": distance,
+        "moving_time": "1700.0",
+        "total_elevation_gain": "31.5",
+        "average_heartrate": "141.0",
+        "max_heartrate": "163.0",
+    }
+
+
+@pytest.mark.parametrize("year", LAYOUTS)
+def test_a_layout_in_another_language_is_known_by_the_names_that_stand_there_twice(year: int):
+    width, elapsed, distances, *_ = LAYOUTS[year]
+    names = {elapsed[1]: f"c{elapsed[0]}", distances[1]: f"c{distances[0]}"}
+    header = ",".join(names.get(n, f"c{n}") for n in range(width))
+    # Cropped, so that the pairs say nothing.
+    _, record = record_of(year, ("1800", "2600.0"), ("5.01", "9000.5"))
+    assert fields(header, record) == read_as("1800", "5010")
+
+
+@pytest.mark.parametrize("year", LAYOUTS)
+def test_a_layout_without_known_names_is_known_by_what_a_record_holds(year: int):
+    width, record = record_of(year, ("1800", "1800.0"), ("5.01", "5012.5"))
+    header = ",".join(f"c{n}" for n in range(width))
+    assert fields(header, record) == read_as("1800.0", "5012.5")
+    # A pool is shown in metres.
+    _, swum = record_of(year, ("1800", "1800.0"), ("1.250", "1250.0"))
+    assert fields(header, swum) == read_as("1800.0", "1250.0")
 
 
 @pytest.mark.parametrize(
-    "cells",
+    ("elapsed", "distances"),
     [
-        # As French and Spanish athletes get them, apostrophes typographic or not.
-        "ID de l\u2019activité,Date de l'activité,Nom de l'activité,Type d'activité,d,Temps écoulé",
-        "ID de actividad,Fecha de la actividad,Nombre de la actividad,Tipo de actividad,d,Tiempo x",
-        "ID aktivity,Datum aktivity,Jmeno,Typ,Popis,Cas",
+        (("1800", "1900.0"), ("5.01", "5012.5")),
+        (("1800", "1800.0"), ("5.01", "7012.5")),
+        (("1800", ""), ("5.01", "")),
+        (("", ""), ("", "")),
     ],
 )
-def test_other_languages_and_unknown_ones_end_in_the_standard_layout(cells: str):
-    header = ",".join([*cells.split(","), *(f"c{n}" for n in range(6, 51))])
-    assert columns(header, LOCALISED) == READ
+def test_a_record_of_an_unknown_layout_is_refused(
+    elapsed: tuple[str, str], distances: tuple[str, str]
+):
+    width, record = record_of(2025, elapsed, distances)
+    header = ",".join(f"c{n}" for n in range(width))
+    assert fields(header, record) == {"_refusal": "layout_unknown"}
 
 
-def test_the_99th_layout_has_competition_at_95():
-    assert columns(",".join(f"c{n}" for n in range(99)), {}) == READ | {"Competition": [95]}
+def test_a_layout_that_is_newer_has_more_columns_at_the_end():
+    _, record = record_of(2025, ("1800", "1800.0"), ("5.01", "5012.5"))
+    header = ",".join(f"c{n}" for n in range(104))
+    assert fields(header, f"{record},,,,,") == read_as("1800.0", "5012.5")
+
+
+def test_the_first_exports_are_in_metres_and_have_no_moving_time():
+    header = "id,date,name,type,description,elapsed_time,distance,commute,gear,filename"
+    assert fields(header, "5,2017-03-04 05:06:07,row,Rowing,,640,2000.5,false,,x.gpx") == {
+        "id": "5",
+        "start_date": "2017-03-04T05:06:07Z",
+        "name": "row",
+        "sport_type": "Rowing",
+        "elapsed_time": "640",
+        "moving_time": "0",
+        "distance": "2000.5",
+        "commute": False,
+    }
 
 
 def test_an_image_has_the_names_and_units_of_the_api():
@@ -234,15 +294,28 @@ def test_blank_second_values_give_way_to_the_first_and_blank_fields_are_absent()
         ("Run", "1,234.56", "", "1234560"),
         ("Run", "1,234", "", "1234000"),
         ("Run", "9.44", "9439.9", "9439.9"),
-        ("Run", "9.44", "0.0", "0.0"),
+        ("Run", "12.3", "12312.9", "12312.9"),
+        ("Run", "", "9439.9", "9439.9"),
+        # Cropped or corrected: what Strava shows wins.
+        ("Run", "9.44", "0.0", "9440"),
+        ("Hike", "3.80", "20195.8", "3800"),
+        ("Run", "9.44", "9461.1", "9440"),
         ("Sail", "10.5", "", "19446"),
         ("Sail", "10.5", "19400.0", "19400.0"),
-        ("Run", "n/a", "", None),
-        ("Run", "NaN", "", None),
+        ("Sail", "10.50", "19400.0", "19446"),
+        # Metres, as pools have.
+        ("Swim", "1,500", "1500.0", "1500.0"),
+        ("Swim", "750", "", "750"),
+        ("Swim", "2,025", "", "2025"),
+        ("Swim", "1,500", "400.0", "1500"),
+        ("Rowing", "1,500", "1500.0", "1500.0"),
+        ("Rowing", "5.25", "5251.0", "5251.0"),
+        ("Run", "n/a", "", "n/a"),
+        ("Run", "NaN", "", "NaN"),
         ("Run", "", "", None),
     ],
 )
-def test_the_first_distance_is_kilometres_or_nautical_miles(
+def test_distances_are_in_metres_whatever_they_are_shown_in(
     sport: str, first: str, second: str, metres: str | None
 ):
     assert english(at3=sport, at6=first, at17=second).get("distance") == metres
@@ -257,8 +330,9 @@ def test_the_first_distance_is_kilometres_or_nautical_miles(
         ("1\u202f234,56", "1234560"),
         ("1,234.56", "1234560"),
         ("9.44", "9440"),
-        ("1,2,3", None),
-        ("1,2.3", None),
+        ("1.500", "1500000"),
+        ("1,2,3", "1,2,3"),
+        ("1,2.3", "1,2.3"),
     ],
 )
 def test_localised_distances_have_a_decimal_comma(cell: str, metres: str | None):
@@ -301,6 +375,28 @@ def test_activity_types_are_translated_in_their_own_language():
         ("1 ene 2024, 6:15:21", "2024-01-01T06:15:21Z"),
         ("1 ago. 2024, 6:15:21 p. m.", "2024-08-01T18:15:21Z"),
         ("31 dic 2024, 16:15:21", "2024-12-31T16:15:21Z"),
+        # Dutch, Italian, Portuguese, Russian, Polish, Czech, Danish, Finnish, Turkish, Greek.
+        ("12 mrt 2026, 17:02:11", "2026-03-12T17:02:11Z"),
+        ("12 mei 2026, 17:02:11", "2026-05-12T17:02:11Z"),
+        ("7 gen 2022, 18:30:00", "2022-01-07T18:30:00Z"),
+        ("7 de out. de 2022, 18:30:00", "2022-10-07T18:30:00Z"),
+        ("16 июл. 2022 г., 18:30:00", "2022-07-16T18:30:00Z"),  # noqa: RUF001
+        ("16 мая 2022 г., 18:30:00", "2022-05-16T18:30:00Z"),  # noqa: RUF001
+        ("6 sty 2022, 10:00:00", "2022-01-06T10:00:00Z"),
+        ("6. prosince 2022 10:00:00", "2022-12-06T10:00:00Z"),
+        ("6. okt. 2022 18.30.00", "2022-10-06T18:30:00Z"),
+        ("6. heinäkuuta 2022 18.30.00", "2022-07-06T18:30:00Z"),
+        ("6 Ağu 2022 10:00:00", "2022-08-06T10:00:00Z"),
+        ("6 Αυγ 2022, 10:00:00", "2022-08-06T10:00:00Z"),  # noqa: RUF001
+        # The eleventh month in Polish, and the tenth in Croatian.
+        ("6 listopada 2022, 10:00:00", None),
+        # Chinese, Japanese, Korean.
+        ("2021年11月6日 09:01:41", "2021-11-06T09:01:41Z"),
+        ("2021年11月6日 下午3:01:41", "2021-11-06T15:01:41Z"),
+        ("2021/11/06 9:01:41", "2021-11-06T09:01:41Z"),
+        ("2021年11月6日 午前12:01:41", "2021-11-06T00:01:41Z"),
+        ("2021. 11. 6. 오후 3:01:41", "2021-11-06T15:01:41Z"),
+        ("2021년 11월 6일 오전 3:01:41", "2021-11-06T03:01:41Z"),
         ("Oct 32, 2014, 4:15:21 PM", None),
         ("Oct 5, 2014, 16:15:21 PM", None),
         ("Foo 5, 2014, 4:15:21 PM", None),
@@ -321,12 +417,12 @@ def test_dates_are_utc_in_every_form(cell: str, expected: str | None):
         ("true", "0.0", False),
         ("false", "1.0", True),
         ("", "0.0", False),
-        ("maybe", "", None),
+        ("maybe", "", "maybe"),
         ("", "", None),
     ],
 )
-def test_flags(first: str, second: str, expected: bool | None):
-    assert english(at9=first, at50=second).get("commute") is expected
+def test_flags(first: str, second: str, expected: bool | str | None):
+    assert english(at9=first, at50=second).get("commute") == expected
 
 
 def test_a_competition_is_one():
@@ -360,4 +456,5 @@ def test_what_is_no_record_has_no_image(payload: str):
 
 def test_an_image_keeps_inner_newlines_and_letters():
     text = image('Activity ID,Activity Name\n1,"Über\r\nBerge"', LOCALISED)
-    assert text == '{"id": "1", "name": "Über\\r\\nBerge"}'
+    assert text is not None
+    assert json.loads(text) == {"id": "1", "name": "Über\r\nBerge"}

@@ -26,7 +26,7 @@ def invalid_heartrate(record: Record, draw: Draw) -> Record | None:
     """Report 0 or 300 beats a minute, as dry or broken straps do."""
     if "average_heartrate" not in record:
         return None
-    return record | {"average_heartrate": pick(draw, (0.0, 300.0))}
+    return record | {"average_heartrate": pick(draw, (20.0, 300.0))}
 
 
 def moving_over_elapsed(record: Record, draw: Draw) -> Record | None:

@@ -1,20 +1,20 @@
 """The records of new files, as Arrow batches of bounded size."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from io import BufferedReader
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pyarrow as pa
 
 from paceline import sources
 from paceline.intake.files import Delivery, refuse_changed, reopened, source_of
+from paceline.intake.names import extraction_time_us
 from paceline.sources import feeding
 from paceline.sources.gunzip import Gunzip, Readable
 from paceline.sources.limits import DEFAULTS, Limits
-from paceline.sources.record import Ignored, Record, parse_instant_us
+from paceline.sources.record import Ignored, Record
 from paceline.sources.source import Settings
 
 MAX_BATCH_RECORDS = 50_000
@@ -48,12 +48,6 @@ SOURCES: Mapping[str, frozenset[str]] = {
 }
 """Bronze table -> the sources that feed it."""
 
-_NAME_TIME = re.compile(
-    r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})T(\d{2})[-:_]?(\d{2})[-:_]?(\d{2})(?:[.,](\d+))?(?!\d)"
-    # After a minus only hours and minutes apart are an offset; digits alone there number a part.
-    r"(?:(Z)|([+])(\d{2})(?:[-:_]?(\d{2}))?(?!\d)|(-)(\d{2})[-:_](00|15|30|45)(?!\d))?"
-)
-
 
 def record_batches(
     root: Path,
@@ -71,10 +65,9 @@ def record_batches(
     for what has none or one too many, how often. Memory is bounded by `MAX_BATCH_RECORDS`,
     `MAX_BATCH_BYTES` and the limits, whatever a file holds.
 
-    change_time_us is the record's own, else the time in the file's name, else the file's
-    modification time. Raises UsageError, possibly after the last batch of a delivery, when its
-    file is gone, can no longer be opened or is no longer what was discovered: nothing of it may
-    then be kept.
+    change_time_us is the record's own, else when the file was extracted. Raises UsageError,
+    possibly after the last batch of a delivery, when its file is gone, can no longer be opened or
+    is no longer what was discovered: nothing of it may then be kept.
     """
     for delivery in deliveries:
         source = source_of(delivery.path)
@@ -86,31 +79,12 @@ def record_batches(
             "source": source,
             "ingest_date": ingest_date,
         }
-        default_us = _name_time_us(delivery.path)
-        if default_us is None:
-            default_us = delivery.mtime_us
+        default_us = extraction_time_us(delivery.path, delivery.mtime_us)
         with reopened(root, delivery.path) as stored:
             refuse_changed(stored, delivery)
             for records, ignored in _bounded(_records(stored, delivery.path, settings, limits)):
                 yield delivery, _batch(records, SCHEMAS[table], constants, default_us), ignored
             refuse_changed(stored, delivery)
-
-
-def _name_time_us(path: str) -> int | None:
-    """Return the extraction time in the file's name in microseconds since 1970, if there is one."""
-    for match in _NAME_TIME.finditer(PurePosixPath(path).name):
-        year, month, day, hour, minute, second, fraction, *zone = match.groups(default="")
-        _, plus, plus_hour, plus_minute, minus, minus_hour, minus_minute = zone
-        offset = "+00:00"
-        if plus:
-            offset = f"+{plus_hour}:{plus_minute or '00'}"
-        elif minus:
-            offset = f"-{minus_hour}:{minus_minute}"
-        time = f"{hour}:{minute}:{second}.{fraction or '0'}{offset}"
-        instant_us = parse_instant_us(f"{year}-{month}-{day}T{time}")
-        if instant_us is not None:
-            return instant_us
-    return None
 
 
 def _records(

@@ -37,16 +37,22 @@ def identity(
 ) -> str | None:
     """A digest that is equal for each delivery of one change of a row, and for no other change.
 
-    By its position, else by its images and its time; None when it has neither position nor time.
-    The time of the commit belongs to the position: a log that was reset counts from its start.
+    None when a change has neither position nor time. A position alone does not tell: rows of one
+    statement share it, in some logs all changes of a transaction do, and a log that was reset
+    counts from its start.
+
+    Args:
+        source: of the change.
+        op: of the change.
+        key: the activity.
+        time_us: when it was committed; without a position also when it was processed.
+        images: of the row, before and after.
     """
     place = position(source)
     if place is None and time_us is None:
         return None
     table = [_text(source.get(name)) for name in ("db", "schema", "table", "collection")]
-    where = [place, source.get("ts_ms") or None] if place else [time_us, images]
-    # Rows that one statement has written share a position: without a key only the images differ.
-    told = [log(source), table, op, images if key is None else key, where]
+    told = [log(source), table, op, key, place, time_us, images]
     text = json.dumps(told, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -60,6 +66,8 @@ def has_statement_time(source: Mapping[str, Any]) -> bool:
 
     The GTID of MySQL comes with the latter; that of MariaDB does not.
     """
+    if source.get("server_id") in (0, "0"):
+        return False  # a snapshot
     connector = source.get("connector")
     return connector == "mariadb" or (connector == "mysql" and not source.get("gtid"))
 
@@ -76,12 +84,15 @@ def _mysql(source: Mapping[str, Any]) -> list[str]:
 
 
 def _sqlserver(source: Mapping[str, Any]) -> list[str]:
-    lsns = [_lsn(source.get(name)) for name in ("commit_lsn", "change_lsn")]
+    lsns = [_hexadecimals(source.get(name), ":") for name in ("commit_lsn", "change_lsn")]
     return [*lsns[0], *lsns[1], _number(source.get("event_serial_no"))]
 
 
 def _oracle(source: Mapping[str, Any]) -> list[str]:
-    return [_number(source.get(name)) for name in ("commit_scn", "scn", "ssn")]
+    # Of many changes with one number of the system, the place in the redo log tells the order.
+    place = _hexadecimals(source.get("rs_id"), separator=".")
+    numbers = [_number(source.get(name)) for name in ("commit_scn", "scn", "ssn")]
+    return [*numbers[:2], *place, numbers[2]]
 
 
 def _mongodb(source: Mapping[str, Any]) -> list[str]:
@@ -110,9 +121,9 @@ def _number(value: object) -> str:
     return digits[1].zfill(_WIDTH) if digits else _MISSING
 
 
-def _lsn(value: object) -> list[str]:
-    """The three numbers of SQL Server's `00000027:00000ac0:0002`."""
-    parts = _text(value).split(":")
+def _hexadecimals(value: object, separator: str) -> list[str]:
+    """The three numbers of `00000027:00000ac0:0002`, or of Oracle's `0x000086.00000146.0010`."""
+    parts = _text(value).strip().removeprefix("0x").split(separator)
     if len(parts) != 3 or not all(map(_HEXADECIMAL.fullmatch, parts)):
         return [_MISSING] * 3
     return [str(int(part, 16)).zfill(_WIDTH) for part in parts]

@@ -27,10 +27,8 @@ from paceline.sources.record import (
     payload_of,
     unreadable,
 )
+from paceline.sources.refusals import REFUSAL
 from paceline.sources.source import IN_ENVELOPE, Source
-
-REFUSAL = "_refusal"
-"""In an image: why nothing else is in it."""
 
 STATEMENT_TIME = "_has_statement_time"
 """In an image: whether the time of the change is that of its statement."""
@@ -86,7 +84,9 @@ def image(payload: str) -> str | None:
         before = (message.before or {}).get(name)
         if value == PLACEHOLDER and before is not None:
             row[name] = before
-    if not all(map(_is_array, map(row.get, _ARRAYS))):
+    try:
+        row |= {name: _array(row[name]) for name in _ARRAYS if name in row}
+    except (ValueError, RecursionError):
         row[REFUSAL] = refusals.ENCODING_UNKNOWN
     if changelog.has_statement_time(message.source):
         row[STATEMENT_TIME] = True
@@ -167,13 +167,16 @@ def _athlete_id(row: dict[str, Any], folder_athlete: int | None) -> int | None:
 
 
 def _change_time_us(message: Message, row: dict[str, Any]) -> int | None:
-    committed = _instant_us(message.source.get("ts_ms")) or None
     updated = parse_instant_us(row.get("updated_at"))
     if message.op == "d":
         updated = updated or None  # what a log has no value of may be filled with that of 1970
-    instants = (committed, _instant_us(message.ts_ms), updated)
+    instants = (_committed_us(message), _instant_us(message.ts_ms), updated)
     known = (at for at in instants if at is not None and 0 <= at < _YEAR_10000_US)
     return next(known, None)
+
+
+def _committed_us(message: Message) -> int | None:
+    return _instant_us(message.source.get("ts_ms")) or None
 
 
 def _instant_us(milliseconds: object) -> int | None:
@@ -185,19 +188,19 @@ def _instant_us(milliseconds: object) -> int | None:
 
 
 def _identity(message: Message, row: dict[str, Any]) -> str | None:
+    has_place = changelog.position(message.source) is not None
+    time_us = _committed_us(message) if has_place else _change_time_us(message, row)
     images = message.before, message.after
-    key, time_us = _activity_id(row), _change_time_us(message, row)
-    return changelog.identity(message.source, str(message.op), key, time_us, images)
+    return changelog.identity(message.source, str(message.op), _activity_id(row), time_us, images)
 
 
-def _is_array(value: object) -> bool:
-    """Whether a value is an array, or a text of one, or says that there is none."""
+def _array(value: object) -> object:
+    """An array, which may be a text of one; ValueError for what is none."""
     if isinstance(value, str) and value != PLACEHOLDER:
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return False
-    return value is None or value == PLACEHOLDER or isinstance(value, list)
+        value = json.loads(value, parse_float=Printed, parse_constant=Printed)
+    if value is None or value == PLACEHOLDER or isinstance(value, list):
+        return value
+    raise ValueError(value)
 
 
 SOURCE = Source(

@@ -32,15 +32,20 @@ def json_values(
 ) -> Iterator[Record | Ignored]:
     """Yield what `read` makes of each value of a `.jsonl` or `.json` file.
 
-    A `.json` file whose first line is a whole value has one a line, as sinks write them; any other
-    is one document, which is read whole. The number of a value is its line, or its position in a
-    document; where a line holds several, each has the next number that is free.
+    A `.json` file whose first line is a whole value has one a line, as sinks write them, and so has
+    one that is no document but has a line that is a whole object. Any other is one document, which
+    is read whole. The number of a value is its line, or its position in a document; where a line
+    holds several, each has the next number that is free.
     """
     if relative_path.removesuffix(".gz").endswith(".json"):
         stream = _Peeked(stream, min(limits.max_line_bytes, limits.max_document_bytes))
         if not stream.starts_with_value(limits):
             yield from _of_document(stream, read, limits)
             return
+    yield from _of_lines(stream, read, limits)
+
+
+def _of_lines(stream: Readable, read: Read, limits: Limits) -> Iterator[Record | Ignored]:
     number = 0
     for line in json_lines(stream, limits):
         if not isinstance(line.value, list):
@@ -111,8 +116,24 @@ class _Peeked:
         return json_value(line, limits) is not NOT_JSON
 
 
+class _Held:
+    """A stream of what is in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read(self, size: int, /) -> bytes:
+        """Return all of it, then none."""
+        content, self._content = self._content, b""
+        return content
+
+
 def _of_document(stream: Readable, read: Read, limits: Limits) -> Iterator[Record | Ignored]:
     text, fault = _whole_text(stream, limits.max_document_bytes)
+    if fault is None and _is_lines_after_a_broken_one(text, limits):
+        content = text.encode("utf-8", "surrogateescape")
+        yield from _of_lines(_Held(content), read, limits)
+        return
     position = 0
     for element, value in _elements(text, limits.max_json_depth):
         if fault and value is NOT_JSON:
@@ -127,6 +148,21 @@ def _of_document(stream: Readable, read: Read, limits: Limits) -> Iterator[Recor
         yield read(position, raw, value if is_text else NOT_JSON)
     if fault:
         yield unreadable(position + 1, fault.encode())
+
+
+def _is_lines_after_a_broken_one(text: str, limits: Limits) -> bool:
+    """Whether a text that begins with no value has a line that is a whole object."""
+    _, first = next(_elements(text, limits.max_json_depth), ("", None))
+    if first is not NOT_JSON or text.lstrip().startswith("["):
+        return False
+    lines = (line.strip() for line in text.split("\n"))
+    return any(
+        line.startswith("{") and line.endswith("}") and _is_object(line, limits) for line in lines
+    )
+
+
+def _is_object(line: str, limits: Limits) -> bool:
+    return isinstance(json_value(line.encode("utf-8", "surrogateescape"), limits), dict)
 
 
 def _too_many(limits: Limits) -> str:

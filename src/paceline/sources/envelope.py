@@ -27,6 +27,7 @@ _AVRO_TYPES = frozenset(
 _RECORD_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _CLOUD_EVENT = "iodebezium"
 # The columns that ExtractNewRecordState adds, from the envelope or, as `source.*`, from its source.
+_FLATTENED = {"__op", "__deleted"}
 _ADDED, _ADDED_SOURCE = "__", "__source_"
 # MongoDB's extended JSON.
 _EXTENDED = re.compile(r"\$(numberLong|numberInt|numberDouble|numberDecimal|oid)")
@@ -66,6 +67,9 @@ def read(value: object) -> Message | None:
     """The message in a JSON value; None for a tombstone."""
     schema: object = None
     while isinstance(value, dict):
+        if not value.keys().isdisjoint(_FLATTENED):
+            # Beside these a row may have columns of any name.
+            return _flattened(value, schema)
         if value.keys() >= {"schema", "payload"} and "op" not in value:
             schema, value = value["schema"], value["payload"]
         elif "specversion" in value:
@@ -195,7 +199,7 @@ def _value(value: object, schema: object) -> object:
         if name == "bytes":
             return value if schema is None else decoded(inner, schema, UNREAD_BYTES)
         if _RECORD_NAME.fullmatch(name):
-            return decoded(_without_unions(inner), {"name": name})
+            return decoded(_without_unions(inner), {"name": name}, UNREAD_BYTES)
     return decoded(_without_unions(value), schema)
 
 

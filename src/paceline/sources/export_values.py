@@ -2,15 +2,20 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Context, Decimal
+from functools import cache
 
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?")
 _COMMA_GROUPS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
 _POINT_GROUPS = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{3})+,[0-9]+")
+_POINT_THOUSANDS = re.compile(r"[0-9]{1,3}(\.[0-9]{3})+")
 _SPACES = re.compile(r"\s")
 # Wide enough for every product of two plain numbers, so that scaling is exact.
 _EXACT = Context(prec=200)
+
+_NO_DOTS = str.maketrans("", "", ". ")
 
 _FLAGS = {
     "true": True,
@@ -21,35 +26,28 @@ _FLAGS = {
     "0.0": False,
 }
 
-# Month names begin alike in all languages, abbreviated or not, but for juin and juillet.
-_MONTHS = {
-    beginning: month
-    for month, beginnings in enumerate(
-        (
-            "jan ene",
-            "feb fev fév",
-            "mar mär mrz",
-            "apr avr abr",
-            "may mai",
-            "jun juin",
-            "jul juil",
-            "aug aoû aou ago",
-            "sep",
-            "oct okt",
-            "nov",
-            "dec déc dez dic",
-        ),
-        start=1,
-    )
-    for beginning in beginnings.split()
-}
-_TIME = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(:(?P<second>\d{2}))?( ?(?P<half>[ap])\.? ?m\.?)?"
+# The languages of Strava, whose month names never contradict each other; all others of CLDR count
+# as far as they agree with each other.
+_STRAVA_LANGUAGES = ("en", "en_AU", "de", "es", "fr", "it", "nl", "pt", "ru")
+# Abbreviations that exports have and CLDR has not, or has no longer.
+_MORE_MONTHS = {"mrz": 3, "sept": 9, "fevr": 2, "aout": 8, "dec": 12}
+_AFTERNOON = ("pm", "下午", "午後", "오후")
+_HALF = r"(?P<half>[ap]\.? ?m\.?|[上下]午|午[前後]|오[전후])"
+_TIME = rf"({_HALF} ?)?" + (
+    r"(?P<hour>\d{1,2})[:.](?P<minute>\d{2})([:.](?P<second>\d{2}))?"
+    + rf"( ?{_HALF.replace('half', 'half_after')})?"
+)
+# What Russian writes after a year: the letter for it.
+_YEAR = "( \N{CYRILLIC SMALL LETTER GHE}\\.?)?"
+_NAME = r"(?P<name>[^\s\d.,]{2,})\.?"
 _DATES = tuple(
-    re.compile(date + r"(,| à| a las)? " + _TIME, re.IGNORECASE | re.ASCII)
+    re.compile(date + r"(,| à| a las| às| kl\.?| um)? ?" + _TIME, re.IGNORECASE | re.ASCII)
     for date in (
-        r"(?P<name>[^\s\d.,]{3,})\.? (?P<day>\d{1,2}),? (?P<year>\d{4})",
-        r"(?P<day>\d{1,2})\.? (de )?(?P<name>[^\s\d.,]{3,})\.? (de )?(?P<year>\d{4})",
-        r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})",
+        rf"{_NAME} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}})",
+        rf"(?P<day>\d{{1,2}})\.? (de )?{_NAME} (de )?(?P<year>\d{{4}}){_YEAR}",
+        r"(?P<day>\d{1,2})\. ?(?P<month>\d{1,2})\. ?(?P<year>\d{4})",
+        r"(?P<year>\d{4})([-/.]) ?(?P<month>\d{1,2})\2 ?(?P<day>\d{1,2})\.?",
+        r"(?P<year>\d{4})[年년] ?(?P<month>\d{1,2})[月월] ?(?P<day>\d{1,2})[日일]",
     )
 )
 
@@ -74,6 +72,31 @@ def number(cell: str, *, decimal_comma: bool) -> str:
     return digits if _PLAIN_NUMBER.fullmatch(digits) else text
 
 
+def as_decimal(cell: str, decimal_comma: bool) -> Decimal | None:
+    """Return the number exactly, None for what is none."""
+    text = number(cell, decimal_comma=decimal_comma)
+    return Decimal(text) if _PLAIN_NUMBER.fullmatch(text) else None
+
+
+def shown(cell: str, decimal_comma: bool) -> Decimal | None:
+    """Return a number that is written for people: with a decimal comma, points group thousands."""
+    text = cell.strip()
+    if decimal_comma and _POINT_THOUSANDS.fullmatch(text):
+        text = text.replace(".", "")
+    return as_decimal(text, decimal_comma)
+
+
+def last_digit(value: Decimal) -> Decimal:
+    """Return what one more in the last digit of a number would add."""
+    exponent = value.as_tuple().exponent
+    return Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0)
+
+
+def times(value: Decimal, factor: int) -> str:
+    """Return the product, exactly."""
+    return format(_EXACT.multiply(value, Decimal(factor)).normalize(_EXACT), "f")
+
+
 def scaled(cell: str, factor: str, *, decimal_comma: bool) -> str | None:
     """Return the number times the factor, exactly, or None for what is no number."""
     text = number(cell, decimal_comma=decimal_comma)
@@ -91,13 +114,14 @@ def flag(cell: str) -> bool | None:
 def instant(cell: str) -> str | None:
     """Return a date of the export, which is UTC without saying so, as ISO text with Z, else None.
 
-    `Oct 5, 2014, 4:15:21 PM`, ISO, `05.10.2014, 16:15:21` and `5 oct. 2014, 16:15:21`, with any
-    kind of space. A numeric date with slashes is unreadable: whether day or month comes first
-    depends on the reader.
+    ISO, `Oct 5, 2014, 4:15:21 PM`, `05.10.2014, 16:15:21`, `2014/10/05 16:15:21`,
+    `2014年10月5日 16:15:21`, and `5 oct. 2014, 16:15:21` with the month in any language, with any
+    kind of space. A numeric date that does not begin with the year and has no dots is unreadable:
+    whether day or month comes first depends on the reader.
     """
     text = unicodedata.normalize("NFC", " ".join(cell.split()))
     try:
-        moment = _named_or_dotted(text) or datetime.fromisoformat(text)
+        moment = _told_in_words(text) or datetime.fromisoformat(text)
         if moment.tzinfo is not None:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
@@ -105,18 +129,19 @@ def instant(cell: str) -> str | None:
     return f"{moment.isoformat()}Z"
 
 
-def _named_or_dotted(text: str) -> datetime | None:
+def _told_in_words(text: str) -> datetime | None:
     """Read the forms that are not ISO; ValueError when one of them names no date."""
     match = next((match for form in _DATES if (match := form.fullmatch(text))), None)
     if match is None:
         return None
     parts = match.groupdict()
-    hour = int(parts["hour"])
-    if parts["half"]:
+    month = int(parts["month"]) if "month" in parts else _month(parts["name"])
+    hour, half = int(parts["hour"]), parts["half"] or parts["half_after"]
+    if half:
         if not 1 <= hour <= 12:
             raise ValueError(text)
-        hour = hour % 12 + (12 if parts["half"] in "pP" else 0)
-    month = int(parts["month"]) if "month" in parts else _month(parts["name"])
+        is_afternoon = half.lower().translate(_NO_DOTS) in _AFTERNOON
+        hour = hour % 12 + 12 * is_afternoon
     second = int(parts["second"] or 0)
     return datetime(
         int(parts["year"]), month, int(parts["day"]), hour, int(parts["minute"]), second
@@ -124,8 +149,29 @@ def _named_or_dotted(text: str) -> datetime | None:
 
 
 def _month(name: str) -> int:
-    lowered = name.lower()
-    month = _MONTHS.get(lowered[:3]) or _MONTHS.get(lowered[:4])
+    word = _word(name)
+    month = _months(_STRAVA_LANGUAGES).get(word) or _MORE_MONTHS.get(word) or _months().get(word)
     if month is None:
         raise ValueError(name)
     return month
+
+
+@cache
+def _months(languages: tuple[str, ...] | None = None) -> Mapping[str, int]:
+    """Month names in some languages, or all, to numbers; what two languages contradict is left out.
+
+    CLDR (https://cldr.unicode.org) has them written out and abbreviated, alone and within a date.
+    """
+    from babel import Locale, localedata
+
+    found: dict[str, set[int]] = {}
+    for language in languages or localedata.locale_identifiers():
+        for forms in Locale.parse(language).months.values():
+            for form in ("wide", "abbreviated"):
+                for month, name in forms[form].items():
+                    found.setdefault(_word(name), set()).add(month)
+    return {name: months.pop() for name, months in found.items() if len(months) == 1}
+
+
+def _word(name: str) -> str:
+    return unicodedata.normalize("NFC", name).lower().rstrip(".")

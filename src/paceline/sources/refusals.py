@@ -1,10 +1,14 @@
 """Why a record is refused before any rule of a contract is asked."""
 
+REFUSAL = "_refusal"
+"""In an image: why nothing else is in it."""
+
 UNREADABLE = "unreadable"
 ENCODING_UNKNOWN = "encoding_unknown"
 FLATTENED_CHANGE = "flattened_change"
 TABLE_TRUNCATED = "table_truncated"
 ENVELOPE_UNKNOWN = "envelope_unknown"
+LAYOUT_UNKNOWN = "layout_unknown"
 CHANGE_TIME_AHEAD = "change_time_ahead"
 
 REFUSALS = {
@@ -27,6 +31,10 @@ REFUSALS = {
         "The change is wrapped in a way that is not read: send JSON with the fields before, after, "
         "op and source, as with value.converter=org.apache.kafka.connect.json.JsonConverter."
     ),
+    LAYOUT_UNKNOWN: (
+        "Neither the header nor the record tells what the columns of the export hold: add the "
+        "headers of its language to export_headers of paceline.yml."
+    ),
     CHANGE_TIME_AHEAD: (
         "The record claims to be from more than a day after it was received, and would win for "
         "ever, so it is left out for good: mend the clock, and deliver it with its right time."
@@ -34,7 +42,9 @@ REFUSALS = {
 }
 """By name, what is wrong and what to do."""
 
-WITHOUT_FIELDS = (UNREADABLE, FLATTENED_CHANGE, TABLE_TRUNCATED, ENVELOPE_UNKNOWN)
+WITHOUT_FIELDS = (
+    *(UNREADABLE, FLATTENED_CHANGE, TABLE_TRUNCATED, ENVELOPE_UNKNOWN, LAYOUT_UNKNOWN),
+)
 """Those of records of which not even the fields are known."""
 
 OF_ACTIVITIES = tuple(name for name in REFUSALS if name != UNREADABLE)

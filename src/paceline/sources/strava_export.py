@@ -11,6 +11,7 @@ import json
 import unicodedata
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,11 +27,13 @@ from paceline.sources.record import (
     payload_of,
     unreadable,
 )
+from paceline.sources.refusals import LAYOUT_UNKNOWN, REFUSAL
 from paceline.sources.source import EXPORT, Source
 
 Languages = Mapping[str, Mapping[str, str]]
 """Language code -> what Strava writes there -> what it writes in English."""
 
+_FIRST_COLUMNS = ("Activity ID", "Activity Date", "Activity Name", "Activity Type")
 STANDARD_POSITIONS: Mapping[str, tuple[int, ...]] = {
     "Activity ID": (0,),
     "Activity Date": (1,),
@@ -49,7 +52,41 @@ STANDARD_POSITIONS: Mapping[str, tuple[int, ...]] = {
     "Total Work": (38,),
     "Competition": (95,),
 }
-"""The columns that are read, and where they stand in the layout of 99 columns (counted from 0)."""
+"""The columns that are read, and where they stand in the layout of today (counted from 0)."""
+
+# In 2022 there was no Activity Private Note before the gear, in 2019 no first Max Heart Rate.
+_POSITIONS_OF_2022 = {
+    name: tuple(position - (position >= 10) for position in positions)
+    for name, positions in STANDARD_POSITIONS.items()
+    if name != "Competition"
+}
+_POSITIONS_OF_2019: Mapping[str, tuple[int, ...]] = {
+    **{name: STANDARD_POSITIONS[name] for name in _FIRST_COLUMNS},
+    "Elapsed Time": (5, 13),
+    "Distance": (6, 15),
+    "Max Heart Rate": (28,),
+    "Commute": (8, 46),
+    "Moving Time": (14,),
+    "Elevation Gain": (18,),
+    "Average Cadence": (26,),
+    "Average Heart Rate": (29,),
+    "Average Watts": (31,),
+    "Calories": (32,),
+    "Total Work": (36,),
+}
+_LAYOUTS = (STANDARD_POSITIONS, _POSITIONS_OF_2022, _POSITIONS_OF_2019)
+"""By age, newest first; later columns have been added at the end of each."""
+
+_FIRST_EXPORTS = {
+    "id": "Activity ID",
+    "date": "Activity Date",
+    "name": "Activity Name",
+    "type": "Activity Type",
+    "elapsed_time": "Elapsed Time",
+    "distance": "Distance",
+    "commute": "Commute",
+}
+"""The headers before July 2019, when distances were in metres."""
 
 _NUMBERS = {
     "moving_time": "Moving Time",
@@ -70,6 +107,9 @@ _MAX_RECORD_LINES = 500
 # beyond this much of it every record ends with its line.
 _MAX_BYTES_AGAIN = 16 * 1024 * 1024
 
+# Metres in what distances are shown in; a nautical mile is for sailing.
+_M, _KM, _MILE = 1, 1000, 1852
+
 _FrozenLanguages = tuple[tuple[tuple[str, str], ...], ...]
 
 
@@ -83,12 +123,22 @@ class _Row(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """How a header is read; english: what the file's language calls things -> English."""
+    """How a header is read.
+
+    Attributes:
+        width: the number of columns.
+        candidates: by English name, the positions of the columns; each record has to tell which of
+            several holds.
+        english: what the file's language calls things -> English.
+        decimal_comma: whether a comma stands before decimals.
+        is_in_metres: whether the one distance is in metres, as in exports that know no moving time.
+    """
 
     width: int
-    positions: dict[str, list[int]]
+    candidates: tuple[Mapping[str, Sequence[int]], ...]
     english: Mapping[str, str]
     decimal_comma: bool
+    is_in_metres: bool = False
 
 
 def records(
@@ -110,7 +160,9 @@ def records(
         yield from (unreadable(row.start, row.raw) for row in rows)
         return
     header_text = header.raw.decode("utf-8", "surrogateescape")
-    id_positions = columns(header_text, localised).get("Activity ID", ())
+    # Wherever the other columns stand, all layouts begin with it.
+    layout = _layout(header_text, _frozen(localised))
+    id_positions = layout.candidates[0].get("Activity ID", ())
     for row in rows:
         if not row.is_whole:
             yield unreadable(row.start, row.raw)
@@ -123,34 +175,25 @@ def records(
             yield Record(row.start, payload, athlete_id=athlete_id, activity_id=activity_id)
 
 
-def columns(header_line: str, localised: Languages) -> dict[str, list[int]]:
-    """Return the positions, counted from 0, of the columns that are read, by their English name.
-
-    By name, in English or in one of the `localised` languages. In a known language, a header
-    without translation is taken by its position as long as the others stand where Strava's
-    standard layout has them; a header in no known language is read by position altogether.
-    """
-    layout = _layout(header_line, _frozen(localised))
-    return {name: list(positions) for name, positions in layout.positions.items()}
-
-
 def image(payload: str, localised: Languages) -> str | None:
     """Return the record as JSON text with the API's field names, or None when it is unreadable.
 
     Numbers are strings as the file has them, with a decimal point; distance is in metres and
     `kilojoules` in kilojoules (the export's Total Work is in joules). `commute` and `competition`
-    are booleans, the latter a field of the export alone. `start_date` is UTC. A field without a
-    readable value is absent.
+    are booleans, the latter a field of the export alone. `start_date` is UTC. An empty field is
+    absent. A record of which nobody knows what its columns hold is refused as `layout_unknown`.
     """
     header_line, _, text = payload.partition("\n")
     layout = _layout(header_line, _frozen(localised))
     row = _cells(iter([text]))
     if not row or len(row) != layout.width:
         return None
-    cells = {
-        name: _second_else_first(row, positions) for name, positions in layout.positions.items()
-    }
     comma = layout.decimal_comma
+    found = [c for c in layout.candidates if len(layout.candidates) == 1 or _fits(row, c, comma)]
+    if len(found) != 1:
+        return json.dumps({REFUSAL: LAYOUT_UNKNOWN})
+    (positions,) = found
+    cells = {name: _second_else_first(row, positions[name]) for name in positions}
     sport = cells.get("Activity Type", "")
     sport = layout.english.get(_plain(sport), sport)
     fields: dict[str, str | bool | None] = {
@@ -158,24 +201,70 @@ def image(payload: str, localised: Languages) -> str | None:
         "name": cells.get("Activity Name"),
         "sport_type": sport,
         "start_date": values.instant(cells.get("Activity Date", "")),
-        "distance": _distance_m(row, layout, sport),
         "kilojoules": values.scaled(cells.get("Total Work", ""), "0.001", decimal_comma=comma),
     }
     for field, name in _NUMBERS.items():
         fields[field] = values.number(cells.get(name, ""), decimal_comma=comma)
     for field, name in _FLAGS.items():
-        fields[field] = values.flag(cells.get(name, ""))
+        cell = cells.get(name, "")
+        is_set = values.flag(cell)
+        fields[field] = cell if is_set is None else is_set
+    fields["elapsed_time"] = _elapsed_s(row, positions, comma)
+    fields["distance"] = _distance_m(row, positions, layout, sport)
+    if layout.is_in_metres:
+        fields["moving_time"] = "0"  # not recorded
     present = {field: value for field, value in fields.items() if value is not None and value != ""}
-    return json.dumps(present, ensure_ascii=False)
+    return json.dumps(present)
 
 
-def _distance_m(row: Sequence[str], layout: _Layout, sport: str) -> str | None:
-    """Return the second Distance, in metres, else the first, in km (sailing: nautical miles)."""
-    first, second = _pair(row, layout.positions.get("Distance", ()))
-    if second:
-        return values.number(second, decimal_comma=layout.decimal_comma)
-    metres = "1852" if sport == "Sail" else "1000"
-    return values.scaled(first, metres, decimal_comma=layout.decimal_comma)
+def _fits(row: Sequence[str], positions: Mapping[str, Sequence[int]], comma: bool) -> bool:
+    """Whether both elapsed times of a record are equal, and both distances the same in km and m."""
+    shown, elapsed = _pair(row, positions["Elapsed Time"])
+    first, second = _pair(row, positions["Distance"])
+    if not shown or values.as_decimal(shown, comma) != values.as_decimal(elapsed, comma):
+        return False
+    return first == second == "" or _unit_of(first, second, comma, (_KM, _M)) is not None
+
+
+def _elapsed_s(
+    row: Sequence[str], positions: Mapping[str, Sequence[int]], comma: bool
+) -> str | None:
+    """The second elapsed time, unless the first is another one: then the activity was cropped."""
+    first, second = _pair(row, positions.get("Elapsed Time", ()))
+    shown, exact = (values.as_decimal(cell, comma) for cell in (first, second))
+    if shown is None or exact is None or abs(shown - exact) <= 1:
+        return values.number(second or first, decimal_comma=comma)
+    return values.number(first, decimal_comma=comma)
+
+
+def _distance_m(
+    row: Sequence[str], positions: Mapping[str, Sequence[int]], layout: _Layout, sport: str
+) -> str | None:
+    """The distance in metres: the second, unless the first is another one.
+
+    The first is in km, of a swim in metres and of sailing in nautical miles, rounded to its last
+    digit. Where it is something else than the second, the athlete has cropped or corrected the
+    activity.
+    """
+    first, second = _pair(row, positions.get("Distance", ()))
+    comma = layout.decimal_comma
+    if second and (not first or _unit_of(first, second, comma, (_KM, _M, _MILE)) is not None):
+        return values.number(second, decimal_comma=comma)
+    unit = {"Swim": _M, "Sail": _MILE}.get(sport, _M if layout.is_in_metres else _KM)
+    shown = values.shown(first, comma)
+    return first or None if shown is None else values.times(shown, unit)
+
+
+def _unit_of(first: str, second: str, comma: bool, units: Sequence[int]) -> int | None:
+    """The unit in which the first distance is the second, in metres, but for rounding."""
+    shown, exact = values.shown(first, comma), values.as_decimal(second, comma)
+    if shown is None or exact is None:
+        return None
+    rounded_by = values.last_digit(shown)
+    for unit in units:
+        if abs(shown * unit - exact) <= max(rounded_by * unit, Decimal(1)):
+            return unit
+    return None
 
 
 def _second_else_first(row: Sequence[str], positions: Sequence[int]) -> str:
@@ -245,14 +334,40 @@ def _frozen(localised: Languages) -> _FrozenLanguages:
 @lru_cache(maxsize=256)
 def _layout(header_line: str, languages: _FrozenLanguages) -> _Layout:
     header = [_plain(cell) for cell in _cells(iter([header_line])) or ()]
+    width = len(header)
     if "Activity ID" in header:
-        return _Layout(len(header), _by_name(header), {}, decimal_comma=False)
+        return _Layout(width, (_by_name(header),), {}, decimal_comma=False)
+    if header[:4] == list(_FIRST_EXPORTS)[:4]:
+        names = [_FIRST_EXPORTS.get(cell, cell) for cell in header]
+        return _Layout(width, (_by_name(names),), {}, decimal_comma=False, is_in_metres=True)
     for terms in languages:
         english = {_plain(local): name for local, name in terms}
         names = [english.get(cell, cell) for cell in header]
         if "Activity ID" in names:
-            return _Layout(len(header), _with_untranslated(names), english, decimal_comma=True)
-    return _Layout(len(header), _with_untranslated([""] * len(header)), {}, decimal_comma=True)
+            standard = _standard(header) or STANDARD_POSITIONS
+            known = _with_untranslated(names, standard)
+            return _Layout(width, (known,), english, decimal_comma=True)
+    told = _standard(header)
+    candidates = (told,) if told else tuple(_cut(positions, width) for positions in _LAYOUTS)
+    return _Layout(width, candidates, {}, decimal_comma=True)
+
+
+def _standard(header: Sequence[str]) -> Mapping[str, Sequence[int]] | None:
+    """The layout of a header in any language: the one in which repeated names are its pairs."""
+    for positions in _LAYOUTS:
+        pairs = [positions["Elapsed Time"], positions["Distance"]]
+        if all(second < len(header) and header[first] == header[second] for first, second in pairs):
+            return _cut(positions, len(header))
+    return None
+
+
+def _cut(positions: Mapping[str, Sequence[int]], width: int) -> Mapping[str, Sequence[int]]:
+    """The columns of a layout that a file with fewer columns has."""
+    return {
+        name: [position for position in found if position < width]
+        for name, found in positions.items()
+        if found[0] < width
+    }
 
 
 def _by_name(names: Sequence[str]) -> dict[str, list[int]]:
@@ -263,12 +378,14 @@ def _by_name(names: Sequence[str]) -> dict[str, list[int]]:
     return positions
 
 
-def _with_untranslated(names: Sequence[str]) -> dict[str, list[int]]:
+def _with_untranslated(
+    names: Sequence[str], standard: Mapping[str, Sequence[int]]
+) -> dict[str, list[int]]:
     """Add the columns whose header is not known, by position, if the known ones are at theirs."""
     positions = _by_name(names)
-    if all(set(found) <= set(STANDARD_POSITIONS[name]) for name, found in positions.items()):
-        for name, standard in STANDARD_POSITIONS.items():
-            for position in standard:
+    if all(set(found) <= set(standard.get(name, ())) for name, found in positions.items()):
+        for name, places in standard.items():
+            for position in places:
                 if position < len(names) and names[position] not in STANDARD_POSITIONS:
                     positions.setdefault(name, []).append(position)
             if name in positions:

@@ -12,8 +12,8 @@ from pyspark.sql.types import StringType
 from paceline.recipe import Context, Scope
 from paceline.sources import SOURCES, debezium, strava_export
 from paceline.sources.encodings import PLACEHOLDER
-from paceline.sources.refusals import ENCODING_UNKNOWN, UNREADABLE
-from paceline.sources.source import EXPORT, IN_ENVELOPE
+from paceline.sources.refusals import ENCODING_UNKNOWN, REFUSAL, UNREADABLE
+from paceline.sources.source import EXPORT, IN_ENVELOPE, PLAIN
 from paceline.tables import names
 from paceline.tables.silver import fields, versions
 from paceline.tables.windows import in_window
@@ -28,8 +28,8 @@ id STRING, name STRING, sport_type STRING, type STRING, workout_type STRING, com
 start_date STRING, start_date_local STRING, utc_offset STRING, timezone STRING, distance STRING,
 moving_time STRING, elapsed_time STRING, total_elevation_gain STRING, average_heartrate STRING,
 max_heartrate STRING, average_cadence STRING, average_watts STRING, kilojoules STRING,
-calories STRING, manual STRING, trainer STRING, commute STRING, visibility STRING,
-splits_metric STRING, laps STRING
+calories STRING, has_heartrate STRING, manual STRING, trainer STRING, commute STRING,
+visibility STRING, splits_metric STRING, laps STRING
 """
 
 # What a flat row of a database calls them, where that is another name: silver's own.
@@ -47,12 +47,16 @@ FLAT_NAMES = {
     "trainer": "is_trainer",
     "commute": "is_commute",
 }
-EXTRAS = ("_corrupt_record", debezium.REFUSAL, debezium.STATEMENT_TIME)
+EXTRAS = ("_corrupt_record", REFUSAL, debezium.STATEMENT_TIME)
 
 IS_UNREAD = "_is_unread"  # a field is there and could not be read
+IS_ELAPSED = "_is_elapsed"  # the elapsed time serves as moving time
 
-# Warnings: a field that may be absent could not be read; the clock of a database went back.
-VALUE_UNREADABLE, CLOCK_BEHIND_LOG = "value_unreadable", "clock_behind_log"
+# Warnings: a field that may be absent could not be read; nobody knows how much of the elapsed time
+# was motion; the clock of a database went back.
+VALUE_UNREADABLE, MOVING_TIME_UNKNOWN = "value_unreadable", "moving_time_unknown"
+CLOCK_BEHIND_LOG = "clock_behind_log"
+WARNINGS = (VALUE_UNREADABLE, MOVING_TIME_UNKNOWN, CLOCK_BEHIND_LOG)
 
 # How the fields of an image are read, besides texts and times; none may be read in vain.
 MEASURES = (
@@ -60,7 +64,7 @@ MEASURES = (
     *("average_cadence", "average_watts", "kilojoules", "calories"),
 )
 COUNTS = ("workout_type", "moving_time", "elapsed_time")
-FLAGS = ("manual", "trainer", "commute", "competition")
+FLAGS = ("manual", "trainer", "commute", "competition", "has_heartrate")
 ARRAYS = ("splits_metric", "laps")
 
 SPORT_FAMILIES = {
@@ -73,6 +77,8 @@ SPORT_FAMILIES = {
 }
 # The region at the end of a label such as (GMT+01:00) Europe/Berlin.
 _REGION = r"([A-Za-z_+\-]+(/[A-Za-z0-9_+\-]+)+|\b(UTC|GMT))\s*$"
+# The offset at its beginning, which is that of winter: better than nothing.
+_OFFSET = r"^\s*\(GMT([+-])(\d{2}):(\d{2})\)"
 # A hostile text of slashes would overflow the stack of the regular expression.
 MOST_CHARACTERS_OF_A_LABEL = 100
 # No clock on earth is further from UTC; a local time that is was not read from one.
@@ -118,8 +124,6 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
         records,
         [F.col("activity_id")],
         has_statement_time=fields.flag(F.col(f"image.{debezium.STATEMENT_TIME}")),
-        is_unread=_refused_as_read().isNotNull()
-        | _is_unread(fields.instant(F.col("image.start_date"))),
     )
     # In steps, so that what several columns need is computed once.
     filled = aged.withColumn("image", _filled())
@@ -131,6 +135,7 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
         *(_array(name).alias(name) for name in ARRAYS),
         *("_subject", versions.AGE, versions.IS_COPY, versions.IS_OPEN, versions.IS_CLOCK_BEHIND),
         _is_unread(F.col("_start")).alias(IS_UNREAD),
+        _is_elapsed().alias(IS_ELAPSED),
         versions.refused_as(_refusal()).alias(versions.REFUSAL),
     )
     return versions.with_validity(typed, context.contracts[NAME], context.policies[NAME])
@@ -165,6 +170,7 @@ def warnings() -> Column:
     return F.array_compact(
         F.array(
             F.when(F.col(IS_UNREAD), VALUE_UNREADABLE),
+            F.when(F.col(IS_ELAPSED), MOVING_TIME_UNKNOWN),
             F.when(is_behind, CLOCK_BEHIND_LOG),
         )
     )
@@ -215,7 +221,7 @@ def _refused_as_read() -> Column:
     image = F.col("image")
     is_unreadable = image.isNull() & (F.col("op") != "d")
     # The API may not say such a thing of itself.
-    return F.when(is_unreadable, UNREADABLE).when(_holds(IN_ENVELOPE), image[debezium.REFUSAL])
+    return F.when(is_unreadable, UNREADABLE).when(~_holds(PLAIN), image[REFUSAL])
 
 
 def _refusal() -> Column:
@@ -237,7 +243,7 @@ def _image_names() -> list[str]:
 
 
 def _names() -> str:
-    more = (*FLAT_NAMES.values(), debezium.REFUSAL, debezium.STATEMENT_TIME)
+    more = (*FLAT_NAMES.values(), REFUSAL, debezium.STATEMENT_TIME)
     return IMAGE + "".join(f", {name} STRING" for name in more)
 
 
@@ -269,6 +275,8 @@ def _columns() -> dict[str, Column]:
     race = F.coalesce(race, F.lit(False)) | F.coalesce(
         fields.flag(image["competition"]), F.lit(False)
     )
+    elapsed = fields.whole_number(image["elapsed_time"])
+    has_heartrate = F.coalesce(fields.flag(image["has_heartrate"]), F.lit(True))
     return {
         "athlete_id": F.col("athlete_id"),
         "activity_id": F.col("activity_id"),
@@ -282,13 +290,15 @@ def _columns() -> dict[str, Column]:
         "local_day": F.col("_local").cast("date"),
         "timezone": image["timezone"],
         "distance_m": fields.number(image["distance"]),
-        "moving_time_s": fields.whole_number(image["moving_time"]),
-        "elapsed_time_s": fields.whole_number(image["elapsed_time"]),
+        "moving_time_s": F.when(_is_elapsed(), elapsed).otherwise(
+            fields.whole_number(image["moving_time"])
+        ),
+        "elapsed_time_s": elapsed,
         "elevation_gain_m": fields.number(image["total_elevation_gain"]),
-        "average_heartrate_bpm": fields.number(image["average_heartrate"]),
-        "max_heartrate_bpm": fields.number(image["max_heartrate"]),
-        "average_cadence_rpm": fields.number(image["average_cadence"]),
-        "average_watts_w": fields.number(image["average_watts"]),
+        "average_heartrate_bpm": F.when(has_heartrate, _sensed("average_heartrate")),
+        "max_heartrate_bpm": F.when(has_heartrate, _sensed("max_heartrate")),
+        "average_cadence_rpm": _sensed("average_cadence"),
+        "average_watts_w": _sensed("average_watts"),
         "kilojoules": fields.number(image["kilojoules"]),
         "calories": fields.number(image["calories"]),
         "is_manual": fields.flag(image["manual"]),
@@ -299,17 +309,33 @@ def _columns() -> dict[str, Column]:
     }
 
 
+def _is_elapsed() -> Column:
+    """Whether an activity without a time in motion has lasted all the same, as yoga does."""
+    image = F.col("image")
+    moving, elapsed = (fields.whole_number(image[f"{name}_time"]) for name in ("moving", "elapsed"))
+    return F.coalesce((moving == 0) & (elapsed > 0), F.lit(False))
+
+
+def _sensed(name: str) -> Column:
+    """What a sensor has measured; 0 says that there was none."""
+    value = fields.number(F.col("image")[name])
+    return F.when(value != 0, value)
+
+
 def _local_start(settings: Mapping[str, Any]) -> Column:
     image, start_date = F.col("image"), F.col("_start")
     offset = fields.number(image["utc_offset"])
     label = F.when(F.length(image["timezone"]) <= MOST_CHARACTERS_OF_A_LABEL, image["timezone"])
     region = F.regexp_extract(label, _REGION, 1)
+    hours, minutes = (F.regexp_extract(label, _OFFSET, n).try_cast("int") for n in (2, 3))
+    sign = F.when(F.regexp_extract(label, _OFFSET, 1) == "-", -1).otherwise(1)
     said = fields.wall_clock(image["start_date_local"])
     hours_apart = F.abs(F.timestamp_diff("HOUR", fields.utc_clock(start_date), said))
     return F.coalesce(
         F.when(hours_apart <= MOST_HOURS_FROM_UTC, said),
         fields.shifted(start_date, offset),
         fields.in_zone(start_date, region),
+        fields.shifted(start_date, sign * (hours * 3600 + minutes * 60)),
         fields.in_zone(start_date, _home_zone(settings["athlete_timezone"])),
         fields.utc_clock(start_date),
     )
@@ -339,10 +365,11 @@ def _array(name: str) -> Column:
 
 
 def _family(sport: Column) -> Column:
-    compact = F.replace(sport, F.lit(" "), F.lit(""))
+    # Exports write `E-Bike Ride` for what the API calls EBikeRide.
+    compact = F.lower(F.translate(sport, " -", ""))
     family = F.lit("other")
     for name, sports in SPORT_FAMILIES.items():
-        family = F.when(compact.isin(*sports.split()), name).otherwise(family)
+        family = F.when(compact.isin(*sports.lower().split()), name).otherwise(family)
     return family
 
 

@@ -12,6 +12,8 @@ from pyspark.sql import functions as F
 # Each digit can be matched in one way only: two would try all of them on a long hostile text.
 _A_NUMBER = r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?\s*"
 _NUMBER = f"^{_A_NUMBER}$"
+# Between texts that are matched together: no number and no flag has it.
+_BETWEEN = "\x1f"
 _A_FLAG = r" *(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE]|[01](?:\.0)?) *"
 _MINUTES = r"^\s*\d{1,3}:[0-5]\d\s*$"
 _INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$"
@@ -42,9 +44,9 @@ def are_flags(texts: list[Column], placeholder: str) -> Column:
 
 def _are_all(texts: list[Column], pattern: str, placeholder: str) -> Column:
     one = f"(?:{pattern}|{placeholder})"
-    together = F.concat_ws("|", *texts)
+    together = F.concat_ws(_BETWEEN, *texts)
     is_any = F.coalesce(*texts).isNotNull()
-    return ~is_any | together.rlike(rf"^{one}(?:\|{one})*$")
+    return ~is_any | together.rlike(rf"^{one}(?:{_BETWEEN}{one})*\z")
 
 
 def whole_number(text: Column) -> Column:

@@ -10,10 +10,9 @@ from paceline.sources.refusals import OF_ACTIVITIES
 from paceline.tables.silver import versions
 from paceline.tables.silver.activity_versions import (
     BRONZE,
-    CLOCK_BEHIND_LOG,
     NAME,
     READS_SETTINGS,
-    VALUE_UNREADABLE,
+    WARNINGS,
     judged,
     touched_keys,
     warnings,
@@ -48,7 +47,7 @@ TABLE = Table(
     rows=rows,
     settings=READS_SETTINGS,
     windowed_inputs=(BRONZE,),
-    warnings=(VALUE_UNREADABLE, CLOCK_BEHIND_LOG),
+    warnings=WARNINGS,
     refusals=OF_ACTIVITIES,
     judges_records=True,
     day="local_day",

@@ -30,13 +30,14 @@ LOG = ("change_log", "change_position", "change_id")
 # A change may be from so many days after it was received: clocks are not that wrong.
 MOST_DAYS_AHEAD = 1
 MICROS_A_DAY = 86_400_000_000
+# So long a statement may take, or wait, before it commits.
+LONGEST_WAIT_US = 3_600_000_000
 
 
 def with_age(
     records: DataFrame,
     subject: list[Column],
     has_statement_time: Column | None = None,
-    is_unread: Column | None = None,
 ) -> DataFrame:
     """Adds the order of versions, which of them are copies, and whether a delete has closed them.
 
@@ -45,7 +46,6 @@ def with_age(
         subject: what the versions are versions of. Where all of it is NULL, each different change
             or payload stands for itself.
         has_statement_time: whether the time of a change is only that of its statement.
-        is_unread: whether a delivery of a change is not what should count if there is another.
     """
     nameless = F.when(
         F.coalesce(*[column.cast("string") for column in subject]).isNull(),
@@ -54,7 +54,7 @@ def with_age(
     named = records.withColumns(
         {"_subject": F.struct(*subject, nameless.alias("nameless")), "_place": _place()}
     )
-    copied = named.withColumn(IS_COPY, _is_copy(F.lit(False) if is_unread is None else is_unread))
+    copied = named.withColumn(IS_COPY, _is_copy())
     timed = copied.withColumns(_times(has_statement_time))
     age = F.struct(
         F.col("_time_us").alias("time_us"),
@@ -90,25 +90,26 @@ def _place() -> Column:
     return F.when(is_of_server, F.substring_index(position, " ", -3)).otherwise(position)
 
 
-def _is_copy(is_unread: Column) -> Column:
+def _is_copy() -> Column:
     """Whether another record says the same.
 
-    A change is delivered again as the same change; its first delivery that can be read counts. For
-    all other sources a later copy says that the activity is like that once more, and is the one.
+    A change is delivered again as the same change, and its first delivery counts. For all other
+    sources a later copy says that the activity is like that once more, and is the one that counts.
     """
     same = F.struct("source", "op", F.coalesce("change_id", F.sha2("payload", 256)))
     delivered = F.struct("change_time_us", "source_path", "line_number", "source_digest")
-    of_change = F.when(is_change(), F.struct(is_unread.alias("is_unread"), delivered))
     # The log comes first, so that the rows are sorted for `_times`, too.
     copies = Window.partitionBy("_subject", "change_log", "_place", same)
-    return F.row_number().over(copies.orderBy(is_ahead(), of_change, delivered.desc())) > 1
+    first = F.when(is_change(), delivered)
+    return F.row_number().over(copies.orderBy(is_ahead(), first, delivered.desc())) > 1
 
 
 def _times(has_statement_time: Column | None) -> dict[str, Column]:
     """The time by which versions are ordered, and where a clock contradicts its log.
 
     Some logs have only the time of the statement, which may have waited for others to commit: then
-    a change is not older than what lies before it in the log.
+    a change is not older than what lies before it in the log. What is much later than it there is
+    from before the log was begun anew, or from another server.
     """
     own = F.col("change_time_us")
     counts = F.col("change_position").isNotNull() & ~F.col(IS_COPY) & ~is_ahead()
@@ -117,7 +118,9 @@ def _times(has_statement_time: Column | None) -> dict[str, Column]:
     is_early = F.lit(False) if has_statement_time is None else has_statement_time
     is_behind = F.startswith(F.col("change_log"), F.lit("postgresql")) & counts & (own < latest)
     return {
-        "_time_us": F.when(is_early & counts, latest).otherwise(own),
+        "_time_us": F.when(is_early & counts & (latest - own <= LONGEST_WAIT_US), latest).otherwise(
+            own
+        ),
         IS_CLOCK_BEHIND: F.coalesce(is_behind, F.lit(False)),
     }
 
