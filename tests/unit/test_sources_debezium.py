@@ -461,6 +461,26 @@ def test_changes_before_a_truncation_are_kept_and_one_record_names_the_fault():
     assert fault == told(len(kept) + 1, "truncated gzip stream")
 
 
+@pytest.mark.parametrize(
+    ("content", "limits"),
+    [
+        (
+            gzip.compress(b'[\n{"op":"m"},\n{"op":"c","after":{"id":1}}]' * 90, mtime=0)[:60],
+            Limits(),
+        ),
+        (b'[\n{"op":"m"},\n{"op":"m"}]', Limits(max_lines=1)),
+        (b'[\n{"op":"m"},\n{"op":"m"}]', Limits(max_document_bytes=15)),
+        (b"\xff", Limits()),
+    ],
+)
+def test_every_record_says_that_it_is_of_a_log(content: bytes, limits: Limits):
+    is_compressed = content.startswith(b"\x1f\x8b")
+    stream = Gunzip(io.BytesIO(content)) if is_compressed else io.BytesIO(content)
+    *_, fault = records(stream, "cdc/a.json.gz" if is_compressed else "cdc/a.json", TABLES, limits)
+    assert isinstance(fault, Record)
+    assert (fault.activity_id, fault.change_log) == (None, "")
+
+
 KEYS = st.sampled_from(
     [
         *("op", "before", "after", "ts_ms", "source", "lsn", "schema", "payload", "ID"),

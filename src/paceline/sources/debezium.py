@@ -7,6 +7,7 @@ the columns of `silver.strava_activities`.
 
 import json
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -57,7 +58,11 @@ def records(
     years 1970 to 9999.
     """
     read = partial(_record, folder_athlete_id(relative_path), tables)
-    return json_values(stream, relative_path, read, limits)
+    for found in json_values(stream, relative_path, read, limits):
+        if isinstance(found, Record) and found.change_log is None:
+            # What is wrong with a file as a whole is in no log, and is known to be in none.
+            found = replace(found, change_log="")
+        yield found
 
 
 def image(payload: str) -> str | None:
