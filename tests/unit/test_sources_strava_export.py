@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from paceline.sources.record import Record
 from paceline.sources.strava_export import image, records
@@ -216,6 +218,22 @@ def test_a_layout_that_is_newer_has_more_columns_at_the_end():
     _, record = record_of(2025, ("1800", "1800.0"), ("5.01", "5012.5"))
     header = ",".join(f"c{n}" for n in range(104))
     assert fields(header, f"{record},,,,,") == read_as("1800.0", "5012.5")
+
+
+HEADERS = st.lists(st.sampled_from([*ENGLISH.split(","), "a", "b", "id", "date", "", "Distanz"]))
+CELLS = st.sampled_from(
+    ["", "1", "1.5", "1,500", "1e99", "-0", "\u0661", "Swim", '"', "x;y", "NaN"]
+)
+
+
+@given(HEADERS, st.integers(0, 110), st.data())
+def test_no_header_and_no_record_is_an_error(names: list[str], width: int, data: st.DataObject):
+    header = ",".join((names + [f"c{n}" for n in range(width)])[: max(width, len(names))])
+    record = ",".join(data.draw(CELLS) for _ in range(header.count(",") + 1))
+    content = f"{header}\n{record}\n".encode()
+    for found in records(io.BytesIO(content), PATH, LOCALISED):
+        text = image(found.payload, LOCALISED)
+        assert text is None or isinstance(json.loads(text), dict)
 
 
 def test_the_first_exports_are_in_metres_and_have_no_moving_time():

@@ -219,8 +219,8 @@ def image(payload: str, localised: Languages) -> str | None:
 
 def _fits(row: Sequence[str], positions: Mapping[str, Sequence[int]], comma: bool) -> bool:
     """Whether both elapsed times of a record are equal, and both distances the same in km and m."""
-    shown, elapsed = _pair(row, positions["Elapsed Time"])
-    first, second = _pair(row, positions["Distance"])
+    shown, elapsed = _pair(row, positions.get("Elapsed Time", ()))
+    first, second = _pair(row, positions.get("Distance", ()))
     if not shown or values.as_decimal(shown, comma) != values.as_decimal(elapsed, comma):
         return False
     return first == second == "" or _unit_of(first, second, comma, (_KM, _M)) is not None
