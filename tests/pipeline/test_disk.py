@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -61,6 +62,8 @@ def test_nothing_is_lost_and_the_next_run_heals(
         path = landing / "athlete_settings" / f"{athlete}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"athlete_id": athlete, "valid_from": "2026-01-01"}) + "\n")
+        # As old as the clock of the runs says.
+        os.utime(path, (NOW.timestamp(), NOW.timestamp()))
 
     def chapter(trouble: Callable[[], Any] = lambda: None, at: str = "") -> dict[str, Any]:
         nonlocal runs

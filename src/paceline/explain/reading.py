@@ -203,7 +203,9 @@ def origins(
 
 def records(warehouse: Warehouse, name: str, condition: str) -> list[Record]:
     """Records of a bronze table, the newest change last, with the run that took each of them in."""
-    subject = "valid_from" if name == BRONZE_SETTINGS else "activity_id"
+    subject, places = "activity_id", "change_log, change_position, "
+    if name == BRONZE_SETTINGS:
+        subject, places = "valid_from", ""  # no change data feeds it
     rows = warehouse.spark.sql(
         f"""
         WITH first AS (
@@ -215,7 +217,7 @@ def records(warehouse: Warehouse, name: str, condition: str) -> list[Record]:
         FROM {warehouse.identifier(name)}
             LEFT JOIN first ON path = source_path AND digest = source_digest
         WHERE {condition}
-        ORDER BY change_time_us, change_log, change_position, source_path, line_number
+        ORDER BY change_time_us, {places}source_path, line_number
         """
     ).collect()
     return [Record(**row.asDict()) for row in rows]
