@@ -130,15 +130,10 @@ def test_change_data_that_the_release_has_read_is_refused(
         r"bronze.strava_activities has 2 rows that an older release has read, without .*change_log"
         r".*: move .*warehouse away and run again"
     )
-    for _ in range(2):
-        with pytest.raises(PacelineError, match=refusal):
-            world.run()
+    with pytest.raises(PacelineError, match=refusal):
+        world.run()
     # Nothing was added, so that the release before can still go on.
     assert quick_spark.read.format("delta").load(path).columns == bronze.columns
-    # Moved away, it is made anew from the landing zone.
-    world.warehouse.rename(tmp_path / "old")
-    world.run()
-    world.check()
 
 
 def test_the_archive_is_small_and_names_no_place_of_a_machine(tmp_path: Path) -> None:
