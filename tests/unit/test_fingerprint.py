@@ -21,7 +21,8 @@ from paceline.recipe import Context, Table
 
 SOURCES = (
     *("sources", "sources.athlete_settings", "sources.changelog", "sources.debezium"),
-    *("sources.documents", "sources.encodings", "sources.envelope", "sources.export_values"),
+    *("sources.documents", "sources.encodings", "sources.envelope"),
+    *("sources.export_layouts", "sources.export_values"),
     *("sources.gunzip", "sources.limits", "sources.record", "sources.refusals", "sources.source"),
     *("sources.strava_api", "sources.strava_export"),
 )

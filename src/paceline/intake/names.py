@@ -1,4 +1,4 @@
-"""When a file was extracted, as far as its name tells."""
+"""The time of extraction that the name of a file states."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Found = tuple[re.Match[str], int]
 def extraction_time_us(path: str, mtime_us: int) -> int:
     """Return when a file was extracted, in microseconds since 1970.
 
-    That is the time in its name. Of a mere day in it, the modification time tells the time, if it
-    lies in that day; otherwise it is noon, UTC. A name that says from when until when is about the
-    activities in the file: then, and without either, it is the modification time.
+    A time in the name is that time. A day without a time gives the modification time if it lies in
+    that day, else noon (UTC). Two times or days side by side are the window of the activities: they
+    give the modification time, as does a name without any.
     """
     name = PurePosixPath(path).name
     if times := list(_times(name)):

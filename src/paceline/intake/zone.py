@@ -84,16 +84,16 @@ class LandingZone:
 
     def _of_other_tables(self) -> list[str]:
         setting = "name a table in cdc_tables of paceline.yml if it holds activities"
-        told, beside = [], Counter[str]()
+        sentences, mixed = [], Counter[str]()
         for delivery, tables in sorted(self._other_tables.items(), key=lambda one: one[0].path):
             if self._records[delivery]:
-                beside.update(tables)
+                mixed.update(tables)
             else:
                 only = f"gave no record, only changes of other tables ({_listed(tables)})"
-                told.append(f"{self._shown(delivery.path)} {only}: {setting}")
-        if beside:
-            told.append(f"changes of other tables were ignored ({_listed(beside)}): {setting}")
-        return told
+                sentences.append(f"{self._shown(delivery.path)} {only}: {setting}")
+        if mixed:
+            sentences.append(f"changes of other tables were ignored ({_listed(mixed)}): {setting}")
+        return sentences
 
     def _of_erased(self) -> list[str]:
         told = [

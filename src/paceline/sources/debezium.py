@@ -60,7 +60,7 @@ def records(
     read = partial(_record, folder_athlete_id(relative_path), tables)
     for found in json_values(stream, relative_path, read, limits):
         if isinstance(found, Record) and found.change_log is None:
-            # What is wrong with a file as a whole is in no log, and is known to be in none.
+            # A fault of the whole file belongs to no log; NULL would mean an older reader.
             found = replace(found, change_log="")
         yield found
 

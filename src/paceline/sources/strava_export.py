@@ -6,16 +6,14 @@ among the second values. Athletes who use Strava in another language get its hea
 types and dates.
 """
 
-import csv
 import json
-import unicodedata
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 from paceline.sources import export_values as values
+from paceline.sources.export_layouts import Languages, Layout, cells_of, layout_of, plain
 from paceline.sources.gunzip import Readable
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import (
@@ -29,64 +27,6 @@ from paceline.sources.record import (
 )
 from paceline.sources.refusals import LAYOUT_UNKNOWN, REFUSAL
 from paceline.sources.source import EXPORT, Source
-
-Languages = Mapping[str, Mapping[str, str]]
-"""Language code -> what Strava writes there -> what it writes in English."""
-
-_FIRST_COLUMNS = ("Activity ID", "Activity Date", "Activity Name", "Activity Type")
-STANDARD_POSITIONS: Mapping[str, tuple[int, ...]] = {
-    "Activity ID": (0,),
-    "Activity Date": (1,),
-    "Activity Name": (2,),
-    "Activity Type": (3,),
-    "Elapsed Time": (5, 15),
-    "Distance": (6, 17),
-    "Max Heart Rate": (7, 30),
-    "Commute": (9, 50),
-    "Moving Time": (16,),
-    "Elevation Gain": (20,),
-    "Average Cadence": (29,),
-    "Average Heart Rate": (31,),
-    "Average Watts": (33,),
-    "Calories": (34,),
-    "Total Work": (38,),
-    "Competition": (95,),
-}
-"""The columns that are read, and where they stand in the layout of today (counted from 0)."""
-
-# In 2022 there was no Activity Private Note before the gear, in 2019 no first Max Heart Rate.
-_POSITIONS_OF_2022 = {
-    name: tuple(position - (position >= 10) for position in positions)
-    for name, positions in STANDARD_POSITIONS.items()
-    if name != "Competition"
-}
-_POSITIONS_OF_2019: Mapping[str, tuple[int, ...]] = {
-    **{name: STANDARD_POSITIONS[name] for name in _FIRST_COLUMNS},
-    "Elapsed Time": (5, 13),
-    "Distance": (6, 15),
-    "Max Heart Rate": (28,),
-    "Commute": (8, 46),
-    "Moving Time": (14,),
-    "Elevation Gain": (18,),
-    "Average Cadence": (26,),
-    "Average Heart Rate": (29,),
-    "Average Watts": (31,),
-    "Calories": (32,),
-    "Total Work": (36,),
-}
-_LAYOUTS = (STANDARD_POSITIONS, _POSITIONS_OF_2022, _POSITIONS_OF_2019)
-"""By age, newest first; later columns have been added at the end of each."""
-
-_FIRST_EXPORTS = {
-    "id": "Activity ID",
-    "date": "Activity Date",
-    "name": "Activity Name",
-    "type": "Activity Type",
-    "elapsed_time": "Elapsed Time",
-    "distance": "Distance",
-    "commute": "Commute",
-}
-"""The headers before July 2019, when distances were in metres."""
 
 _NUMBERS = {
     "moving_time": "Moving Time",
@@ -110,8 +50,6 @@ _MAX_BYTES_AGAIN = 16 * 1024 * 1024
 # Metres in what distances are shown in; a nautical mile is for sailing.
 _M, _KM, _MILE = 1, 1000, 1852
 
-_FrozenLanguages = tuple[tuple[tuple[str, str], ...], ...]
-
 
 class _Row(NamedTuple):
     """A record of the file; cells: None when it is unreadable; is_whole: as of a `Line`."""
@@ -120,25 +58,6 @@ class _Row(NamedTuple):
     raw: bytes
     cells: list[str] | None
     is_whole: bool
-
-
-class _Layout(NamedTuple):
-    """How a header is read.
-
-    Attributes:
-        width: the number of columns.
-        candidates: by English name, the positions of the columns; each record has to tell which of
-            several holds.
-        english: what the file's language calls things -> English.
-        decimal_comma: whether a comma stands before decimals.
-        is_in_metres: whether the one distance is in metres, as in exports that know no moving time.
-    """
-
-    width: int
-    candidates: tuple[Mapping[str, Sequence[int]], ...]
-    english: Mapping[str, str]
-    decimal_comma: bool
-    is_in_metres: bool = False
 
 
 def records(
@@ -161,7 +80,7 @@ def records(
         return
     header_text = header.raw.decode("utf-8", "surrogateescape")
     # Wherever the other columns stand, all layouts begin with it.
-    layout = _layout(header_text, _frozen(localised))
+    layout = layout_of(header_text, localised)
     id_positions = layout.candidates[0].get("Activity ID", ())
     for row in rows:
         if not row.is_whole:
@@ -181,11 +100,11 @@ def image(payload: str, localised: Languages) -> str | None:
     Numbers are strings as the file has them, with a decimal point; distance is in metres and
     `kilojoules` in kilojoules (the export's Total Work is in joules). `commute` and `competition`
     are booleans, the latter a field of the export alone. `start_date` is UTC. An empty field is
-    absent. A record of which nobody knows what its columns hold is refused as `layout_unknown`.
+    absent. A record that fits no layout, or several, is refused as `layout_unknown`.
     """
     header_line, _, text = payload.partition("\n")
-    layout = _layout(header_line, _frozen(localised))
-    row = _cells(iter([text]))
+    layout = layout_of(header_line, localised)
+    row = cells_of(iter([text]))
     if not row or len(row) != layout.width:
         return None
     comma = layout.decimal_comma
@@ -195,7 +114,7 @@ def image(payload: str, localised: Languages) -> str | None:
     (positions,) = found
     cells = {name: _second_else_first(row, positions[name]) for name in positions}
     sport = cells.get("Activity Type", "")
-    sport = layout.english.get(_plain(sport), sport)
+    sport = layout.english.get(plain(sport), sport)
     fields: dict[str, str | bool | None] = {
         "id": cells.get("Activity ID"),
         "name": cells.get("Activity Name"),
@@ -238,7 +157,7 @@ def _elapsed_s(
 
 
 def _distance_m(
-    row: Sequence[str], positions: Mapping[str, Sequence[int]], layout: _Layout, sport: str
+    row: Sequence[str], positions: Mapping[str, Sequence[int]], layout: Layout, sport: str
 ) -> str | None:
     """The distance in metres: the second, unless the first is another one.
 
@@ -288,7 +207,7 @@ def _rows(source: Iterator[Line], max_bytes: int) -> Iterator[_Row]:
         elif first.raw.strip():
             taken = [first]
             left = max_bytes if bytes_again < _MAX_BYTES_AGAIN else 0
-            cells = _cells(_texts(taken, pending, source, left))
+            cells = cells_of(_texts(taken, pending, source, left))
             if cells is None:
                 pending.extendleft(reversed(taken[1:]))
                 bytes_again += sum(len(line.raw) for line in taken[1:])
@@ -317,86 +236,6 @@ def _texts(
 
 def _text(line: Line) -> str:
     return line.raw.decode("utf-8", "surrogateescape") + "\n"
-
-
-def _cells(texts: Iterator[str]) -> list[str] | None:
-    """Return the cells of the first record, reading no further, or None when it is malformed."""
-    try:
-        return next(csv.reader(texts, strict=True), None)
-    except csv.Error:
-        return None
-
-
-def _frozen(localised: Languages) -> _FrozenLanguages:
-    return tuple(tuple(terms.items()) for terms in localised.values())
-
-
-@lru_cache(maxsize=256)
-def _layout(header_line: str, languages: _FrozenLanguages) -> _Layout:
-    header = [_plain(cell) for cell in _cells(iter([header_line])) or ()]
-    width = len(header)
-    if "Activity ID" in header:
-        return _Layout(width, (_by_name(header),), {}, decimal_comma=False)
-    if header[:4] == list(_FIRST_EXPORTS)[:4]:
-        names = [_FIRST_EXPORTS.get(cell, cell) for cell in header]
-        return _Layout(width, (_by_name(names),), {}, decimal_comma=False, is_in_metres=True)
-    for terms in languages:
-        english = {_plain(local): name for local, name in terms}
-        names = [english.get(cell, cell) for cell in header]
-        if "Activity ID" in names:
-            standard = _standard(header) or STANDARD_POSITIONS
-            known = _with_untranslated(names, standard)
-            return _Layout(width, (known,), english, decimal_comma=True)
-    told = _standard(header)
-    candidates = (told,) if told else tuple(_cut(positions, width) for positions in _LAYOUTS)
-    return _Layout(width, candidates, {}, decimal_comma=True)
-
-
-def _standard(header: Sequence[str]) -> Mapping[str, Sequence[int]] | None:
-    """The layout of a header in any language: the one in which repeated names are its pairs."""
-    for positions in _LAYOUTS:
-        pairs = [positions["Elapsed Time"], positions["Distance"]]
-        if all(second < len(header) and header[first] == header[second] for first, second in pairs):
-            return _cut(positions, len(header))
-    return None
-
-
-def _cut(positions: Mapping[str, Sequence[int]], width: int) -> Mapping[str, Sequence[int]]:
-    """The columns of a layout that a file with fewer columns has."""
-    return {
-        name: [position for position in found if position < width]
-        for name, found in positions.items()
-        if found[0] < width
-    }
-
-
-def _by_name(names: Sequence[str]) -> dict[str, list[int]]:
-    positions: dict[str, list[int]] = {}
-    for position, name in enumerate(names):
-        if name in STANDARD_POSITIONS:
-            positions.setdefault(name, []).append(position)
-    return positions
-
-
-def _with_untranslated(
-    names: Sequence[str], standard: Mapping[str, Sequence[int]]
-) -> dict[str, list[int]]:
-    """Add the columns whose header is not known, by position, if the known ones are at theirs."""
-    positions = _by_name(names)
-    if all(set(found) <= set(standard.get(name, ())) for name, found in positions.items()):
-        for name, places in standard.items():
-            for position in places:
-                if position < len(names) and names[position] not in STANDARD_POSITIONS:
-                    positions.setdefault(name, []).append(position)
-            if name in positions:
-                positions[name].sort()
-    return positions
-
-
-def _plain(text: str) -> str:
-    """Return the text as the map spells it, whatever apostrophe or composition the file uses."""
-    plain = unicodedata.normalize("NFC", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-    return plain.strip("\ufeff \t\r\n\xa0")
 
 
 SOURCE = Source(

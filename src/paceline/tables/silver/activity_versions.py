@@ -263,7 +263,7 @@ def _change_image(payload: str | None) -> str | None:
     return None if payload is None else debezium.image(payload)
 
 
-def _export_image(payload: str | None, localised: strava_export.Languages) -> str | None:
+def _export_image(payload: str | None, localised: Mapping[str, Mapping[str, str]]) -> str | None:
     return None if payload is None else strava_export.image(payload, localised)
 
 
