@@ -24,7 +24,7 @@ from paceline.intake.landing import record_batches
 from paceline.pipeline import execute, jobs
 from paceline.publish.claim import Outcome
 from paceline.settings import load_settings
-from paceline.sources import debezium, record, strava_api, strava_export
+from paceline.sources import debezium, export_layouts, record, strava_api, strava_export
 from paceline.sources.files import Refused, listing, open_file
 from paceline.sources.gunzip import Gunzip
 from paceline.sources.limits import DEFAULTS, Limits
@@ -410,7 +410,7 @@ def test_open_quotes_are_not_followed_for_ever(monkeypatch: pytest.MonkeyPatch):
     def counting(given, **options):
         return read_csv((texts.append(text) or text for text in given), **options)
 
-    monkeypatch.setattr(strava_export.csv, "reader", counting)
+    monkeypatch.setattr(export_layouts.csv, "reader", counting)
     monkeypatch.setattr(strava_export, "_MAX_BYTES_AGAIN", 100_000)
     # Each of these lines leaves a quote open, whether one was open before or not.
     found = export(b"Activity ID,x\n" + b'a","b\n' * 10_000)

@@ -214,6 +214,12 @@ def test_a_record_of_an_unknown_layout_is_refused(
     assert fields(header, record) == {"_refusal": "layout_unknown"}
 
 
+@pytest.mark.parametrize("name", ["", "c"])
+def test_headers_that_are_all_alike_name_no_layout(name: str):
+    width, record = record_of(2022, ("1800", "1800.0"), ("5.01", "5012.5"))
+    assert fields(",".join([name] * width), record) == read_as("1800.0", "5012.5")
+
+
 def test_a_layout_that_is_newer_has_more_columns_at_the_end():
     _, record = record_of(2025, ("1800", "1800.0"), ("5.01", "5012.5"))
     header = ",".join(f"c{n}" for n in range(104))

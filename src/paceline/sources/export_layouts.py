@@ -124,7 +124,12 @@ def _standard(header: Sequence[str]) -> Mapping[str, Sequence[int]] | None:
     """The layout of a header in any language: the one in which repeated names are its pairs."""
     for positions in _LAYOUTS:
         pairs = [positions["Elapsed Time"], positions["Distance"]]
-        if all(second < len(header) and header[first] == header[second] for first, second in pairs):
+        names = [
+            header[first]
+            for first, second in pairs
+            if second < len(header) and header[first] == header[second] != ""
+        ]
+        if len(set(names)) == len(pairs):
             return _cut(positions, len(header))
     return None
 
