@@ -34,6 +34,7 @@ class Settings:
     dormant_after_days: int
     export_headers: Mapping[str, Mapping[str, str]]
     cdc_tables: Sequence[str] = ("activities", "strava_activities", "activity")
+    detect_duplicate_recordings: bool = True
 
     def for_recipes(self) -> dict[str, Any]:
         """The settings that a recipe may read."""
@@ -117,6 +118,11 @@ def _check_settings(path: Path, settings: Settings) -> None:
                 f"{path}: athlete_timezone names the unknown zone {zone!r}; "
                 "allowed are names such as Europe/Berlin or UTC."
             )
+    if not isinstance(settings.detect_duplicate_recordings, bool):
+        raise UsageError(
+            f"{path}: detect_duplicate_recordings is {settings.detect_duplicate_recordings!r}; "
+            "allowed are true and false."
+        )
     if not isinstance(settings.export_headers, dict):
         raise UsageError(f"{path}: export_headers must be a map of languages to headers.")
     tables = settings.cdc_tables

@@ -119,8 +119,8 @@ class World:
         """Changes the rule for the greatest average speed of runs or rides in silver's contract."""
         path = self.root / "conf" / "contracts" / "silver.strava_activities.odcs.yaml"
         text, found = re.subn(
-            rf"(<> '{family}'[^<]*<= 0\s+OR 3\.6 \* distance_m <= )\d+D",
-            rf"\g<1>{km_h}D",
+            rf"(<> '{family}'[^<]*<= 0\s+OR 3\.6 \* distance_m <= )[^{{]+?(\s+customProperties)",
+            rf"\g<1>{km_h}D * moving_time_s\g<2>",
             path.read_text(encoding="utf-8"),
         )
         assert found == 1

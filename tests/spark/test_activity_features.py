@@ -189,6 +189,25 @@ CASES = {
     832: (MAN, {"elapsed_time_s": 86_401}, {"event_timestamp": "2024-06-01 06:50:00"}),
     833: (MAN, {"elevation_gain_m": None}, {"elevation_gain_m": None, "elevation_per_km": None}),
     834: (MAN, {"is_race": True}, {"is_race": True}),
+    # A treadmill and a device that drifted: 12 m in half an hour, 1.49 km in an hour, 90 m in six
+    # minutes. The pace is what it is, and says nothing about the load.
+    835: (
+        MAN,
+        {"distance_m": 12.0, "moving_time_s": 1800},
+        {"pace_min_km": 2500.0, "intensity_factor": None, "tss_method": "hr"},
+    ),
+    836: (MAN, HOUR | {"distance_m": 1499.0}, {"intensity_factor": None, "tss_method": "hr"}),
+    837: (
+        MAN,
+        {"distance_m": 90.0, "moving_time_s": 360} | NO_HR,
+        {"intensity_factor": None, "estimated_tss": None, "tss_method": None},
+    ),
+    # 1.5 km/h is slow, and possible: 40 min per km, (4.5 / 40)^2 x 100.
+    838: (
+        MAN,
+        HOUR | {"distance_m": 1500.0},
+        {"intensity_factor": 0.1125, "estimated_tss": 1.265625, "tss_method": "pace"},
+    ),
 }
 
 # Splits by activity: (metres, seconds, beats), and their features as hand-made fractions.
@@ -400,7 +419,8 @@ def test_changed_activities_and_splits_touch_their_activity(spark, inputs):
             spark, SPLITS, delete=[row(SPLITS, activity_id=3, athlete_id=MAN, sub_index=9)]
         ),
     }
-    touched = touched_keys(activity_features.TABLE, changes, inputs, context())
+    alone = inputs | {ACTIVITIES: frame(spark, ACTIVITIES, [])}
+    touched = touched_keys(activity_features.TABLE, changes, alone, context())
     assert touched == {(MAN, 1), (MAN, 2), (WOMAN, 2), (MAN, 3)}
 
 

@@ -113,10 +113,50 @@ def activity(**changes):
     return CONTRACTS["silver.strava_activities"].example() | changes
 
 
+def ran(metres, seconds):
+    return activity(
+        distance_m=metres, moving_time_s=seconds, elapsed_time_s=seconds, elevation_gain_m=0.0
+    )
+
+
+# Metres, seconds, and whether they are possible.
+RUNS = [
+    # An 800 m race in 2:05, a half marathon in 57:30, and a sprint of 100 m in 10 s.
+    (800.0, 125, True),
+    (21_097.5, 3450, True),
+    (100.0, 10, True),
+    # 20 km in 20 minutes, and a marathon in 1:45.
+    (20_000.0, 1200, False),
+    (42_195.0, 6300, False),
+    # Each limit and a metre more: up to 45 km/h below 400 m, 36.5 below 800 m, 31 below 1,500 m,
+    (375.0, 30, True),
+    (376.0, 30, False),
+    (730.0, 72, True),
+    (731.0, 72, False),
+    (1240.0, 144, True),
+    (1241.0, 144, False),
+    # 28.5 below 5 km, 26 below 10 km, 25 below a half marathon, 24 below a marathon, 23 beyond.
+    (4750.0, 600, True),
+    (4751.0, 600, False),
+    (9750.0, 1350, True),
+    (9751.0, 1350, False),
+    (20_000.0, 2880, True),
+    (20_001.0, 2880, False),
+    (36_000.0, 5400, True),
+    (36_001.0, 5400, False),
+    (46_000.0, 7200, True),
+    (46_001.0, 7200, False),
+]
+
 ACTIVITIES = [
-    # 22 km/h is 11,000 m in 1,800 s; one metre more is too fast.
-    (activity(distance_m=11000.0, moving_time_s=1800), [], []),
-    (activity(distance_m=11001.0, moving_time_s=1800), ["run_speed_max"], []),
+    *(
+        (ran(metres, seconds), [] if is_possible else ["run_speed_max"], [])
+        for metres, seconds, is_possible in RUNS
+    ),
+    # Down a pass a ride may average 100 km/h, from 5 km on 80.
+    (activity(sport_family="ride", distance_m=4000.0, moving_time_s=144), [], []),
+    (activity(sport_family="ride", distance_m=4001.0, moving_time_s=144), ["ride_speed_max"], []),
+    (activity(sport_family="ride", distance_m=5000.0, moving_time_s=224), ["ride_speed_max"], []),
     # 80 km/h is 40,000 m in 1,800 s.
     (activity(sport_family="ride", distance_m=40000.0, moving_time_s=1800), [], []),
     (

@@ -28,13 +28,18 @@ ACTIVITIES = "feature_store.activity_features"
 
 HORIZON = day("2024-09-30")
 DORMANT = 90
-STEADY, BREAKER, TODAY, AHEAD, UNITS = 1, 2, 3, 4, 5
+STEADY, BREAKER, TODAY, AHEAD, UNITS, LONG, TWICE = 1, 2, 3, 4, 5, 6, 7
 
 
-def done(athlete_id, local_day, tss, activity_id=None, **cells):
-    """The features of an activity; its id is its day unless there are two on one."""
+def done(athlete_id, local_day, tss, activity_id=None, end="07:00", **cells):
+    """The features of an activity; its id is its day unless there are two on one.
+
+    `end` is the time (UTC) at which it ends, on its day or on the one that is given with it.
+    """
     local_day = day(local_day) if isinstance(local_day, str) else local_day
     method = None if tss is None else "pace"
+    text = end if "T" in end else f"{local_day}T{end}"
+    end = datetime.fromisoformat(text).replace(tzinfo=UTC)
     return row(
         ACTIVITIES,
         athlete_id=athlete_id,
@@ -42,8 +47,18 @@ def done(athlete_id, local_day, tss, activity_id=None, **cells):
         local_day=local_day,
         estimated_tss=tss,
         tss_method=method,
+        event_timestamp=end,
         **cells,
     )
+
+
+def long_ones():
+    yield done(LONG, "2024-09-08", 50.0)
+    # Five days on end from six in the morning; a run of somebody who paced it; a night on Hawaii,
+    # from 22:00 to 04:00 on the clock there.
+    yield done(LONG, "2024-09-10", 400.0, end="2024-09-15T06:00")
+    yield done(LONG, "2024-09-12", 40.0)
+    yield done(LONG, "2024-09-20", 200.0, end="2024-09-21T14:00")
 
 
 def given_activities():
@@ -58,6 +73,9 @@ def given_activities():
     # Tomorrow in a zone ahead of UTC.
     yield done(AHEAD, HORIZON + timedelta(days=1), 50.0)
     yield from units()
+    yield from long_ones()
+    # Nothing but what another device has recorded, too.
+    yield done(TWICE, "2024-09-20", 50.0, is_duplicate_recording=True)
 
 
 def units():
@@ -85,6 +103,8 @@ def units():
         moving_time_s=4000,
         elevation_gain_m=100.5,
     )
+    # On a rest day, what another device has recorded the day before.
+    yield done(UNITS, "2024-09-29", 60.0, is_duplicate_recording=True)
     # Half a millimetre is a whole one, less than half is none; half a millionth counts as one.
     yield done(
         UNITS,
@@ -144,6 +164,50 @@ def test_which_days_there_are(everything):
     assert days_of(everything, TODAY) == [HORIZON]
     assert days_of(everything, AHEAD) == []
     assert days_of(everything, UNITS) == every_day("2024-09-28", "2024-09-30")
+    assert days_of(everything, TWICE) == []
+
+
+# By day, when its row is known, where that is not at noon (UTC) of the next day.
+WAITING = {
+    "2024-09-10": datetime(2024, 9, 15, 6, tzinfo=UTC),
+    "2024-09-11": datetime(2024, 9, 15, 6, 0, 0, 1, tzinfo=UTC),
+    "2024-09-12": datetime(2024, 9, 15, 6, 0, 0, 2, tzinfo=UTC),
+    "2024-09-13": datetime(2024, 9, 15, 6, 0, 0, 3, tzinfo=UTC),
+    "2024-09-20": datetime(2024, 9, 21, 14, tzinfo=UTC),
+}
+
+
+def known(rows, athlete_id):
+    """By day, when its row is known."""
+    return {
+        str(r["as_of_date"]): r["event_timestamp"].astimezone(UTC)
+        for r in rows
+        if r["athlete_id"] == athlete_id
+    }
+
+
+def expected_known(first, waiting):
+    noon = timedelta(days=1, hours=12)
+    days = every_day(first, str(HORIZON))
+    return {str(d): datetime(d.year, d.month, d.day, tzinfo=UTC) + noon for d in days} | waiting
+
+
+def test_a_row_is_known_when_all_in_it_has_ended(everything):
+    assert known(everything, LONG) == expected_known("2024-09-08", WAITING)
+    assert known(everything, STEADY) == expected_known("2024-04-01", {})
+
+
+def test_the_long_one_is_deleted(spark, everything):
+    left = [one for one in long_ones() if one["local_day"] != day("2024-09-10")]
+    keys = spark.createDataFrame([(LONG, day("2024-09-10"))], "athlete_id bigint, since date")
+    published = spark.createDataFrame(everything, CONTRACTS[NAME].schema())
+    inputs = {ACTIVITIES: frame(spark, ACTIVITIES, left)}
+    scope = Scope(keys, since="as_of_date")
+    rows = ordered(rows_of(rolling.TABLE, inputs, as_of(), scope, published))
+    west = {"2024-09-20": WAITING["2024-09-20"]}
+    assert known(rows, LONG) == expected_known("2024-09-10", west)
+    rebuilt = ordered(rows_of(rolling.TABLE, inputs, as_of()))
+    assert list(map(repr, rows)) == list(map(repr, rebuilt[2:]))
 
 
 def test_a_day_of_several_activities(spark, everything):
@@ -223,6 +287,8 @@ SINCE = {
     TODAY: "2020-01-01",
     AHEAD: "2024-09-30",
     UNITS: "2024-09-29",
+    # Two days before it, the row waits for the end of what began even earlier.
+    LONG: "2024-09-12",
 }
 
 
@@ -231,7 +297,7 @@ SINCE = {
     [
         SINCE,
         dict.fromkeys(SINCE, "2024-09-01") | {UNITS: "2024-09-30"},
-        {STEADY: "2024-04-01", BREAKER: "2024-09-13"},
+        {STEADY: "2024-04-01", BREAKER: "2024-09-13", LONG: "2024-09-14"},
     ],
 )
 def test_a_part_equals_the_whole_from_its_first_day_on(spark, inputs, everything, since):

@@ -190,8 +190,46 @@ FIELDS = {
         {"average_heartrate_bpm": None, "max_heartrate_bpm": None},
     ),
     188: ({"has_heartrate": True, "average_heartrate": 140}, {"average_heartrate_bpm": 140.0}),
+    # A measure that is not possible is lost, and the run is not; one at its limit is possible.
+    191: (
+        {"average_heartrate": 24.9, "max_heartrate": 172, "total_elevation_gain": 50_000},
+        {"average_heartrate_bpm": None, "max_heartrate_bpm": 172.0, "elevation_gain_m": 50_000.0},
+    ),
+    192: (
+        {"average_heartrate": 150, "max_heartrate": 255, "total_elevation_gain": 50_000.5},
+        {"average_heartrate_bpm": 150.0, "max_heartrate_bpm": None, "elevation_gain_m": None},
+    ),
+    193: (
+        {"average_heartrate": 240, "max_heartrate": 240, "total_elevation_gain": -0.5},
+        {"average_heartrate_bpm": 240.0, "max_heartrate_bpm": 240.0, "elevation_gain_m": None},
+    ),
+    # Nobody knows which of the two is wrong.
+    194: (
+        {"average_heartrate": 150, "max_heartrate": 149},
+        {"average_heartrate_bpm": None, "max_heartrate_bpm": None},
+    ),
+    195: (
+        {"average_cadence": -1, "average_watts": "1e999", "kilojoules": -3, "calories": "-1"},
+        dict.fromkeys(
+            ("average_cadence_rpm", "average_watts_w", "kilojoules", "calories"),
+        ),
+    ),
+    # What ends two days after the day on which the record came in, too; of a watch that was
+    # forgotten the time in motion counts.
+    196: (
+        {"start_date": "2024-06-04T23:00:00Z", "moving_time": 3599, "elapsed_time": 3599},
+        {"moving_time_s": 3599},
+    ),
+    197: (
+        {"start_date": "2024-06-04T23:00:00Z", "moving_time": 60, "elapsed_time": 9e17}
+        | {"distance": 100},
+        {"moving_time_s": 60},
+    ),
     # Two days after the day on which the record came in is still possible.
-    184: ({"start_date": "2024-06-04T23:59:59Z"}, {"activity_id": 184}),
+    184: (
+        {"start_date": "2024-06-04T23:59:58Z", "moving_time": 1, "elapsed_time": 1, "distance": 5},
+        {"activity_id": 184},
+    ),
     12_345_678_901: ({}, {"activity_id": 12_345_678_901}),
     9_007_199_254_740_993: ({}, {"activity_id": 9_007_199_254_740_993}),
 }
@@ -207,10 +245,22 @@ BROKEN = {
     206: ({"distance": 30_000}, ["run_speed_max"]),
     # 53 km in 118 s
     207: ({"sport_type": "Ride", "distance": 53_000, "moving_time": 118}, ["ride_speed_max"]),
-    208: ({"average_heartrate": 250, "max_heartrate": 250}, ["average_heartrate_range"]),
-    209: ({"average_heartrate": 150, "max_heartrate": 149}, ["average_heartrate_below_max"]),
-    210: ({"total_elevation_gain": 60_000}, ["elevation_gain_range"]),
-    211: ({"kilojoules": "1e999"}, ["numbers_finite"]),
+    211: ({"distance": "1e999"}, ["distance_not_negative", "run_speed_max", "numbers_finite"]),
+    # It would end on 5 June, three days after it came in; and so would a run of three days.
+    218: (
+        {"start_date": "2024-06-04T23:00:00Z", "moving_time": 3600, "elapsed_time": 3600},
+        ["end_not_ahead"],
+    ),
+    219: (
+        {"start_date": "2024-06-02T06:00:00Z", "moving_time": 259_200, "elapsed_time": 259_200}
+        | {"distance": 300_000},
+        ["end_not_ahead"],
+    ),
+    # A time that no rule lets pass has no end.
+    220: (
+        {"moving_time": 9e17, "elapsed_time": 9e17},
+        ["moving_time_positive"],
+    ),
     212: ({"start_date": "1979-12-31T23:59:59Z"}, ["start_date_present"]),
     # The record came in on 2 June, three days earlier.
     213: ({"start_date": "2024-06-05T00:00:00Z"}, ["start_date_present"]),
@@ -416,6 +466,12 @@ def test_what_is_odd_and_published_is_told(judged):
         123: ["value_unreadable"],
         185: ["moving_time_unknown"],
         186: [],
+        191: ["measure_out_of_range"],
+        192: ["measure_out_of_range"],
+        193: ["measure_out_of_range"],
+        194: ["measure_out_of_range"],
+        195: ["measure_out_of_range"],
+        196: [],
     }
     assert {
         r["activity_id"]: r[WARNINGS] for r in judged if r["activity_id"] in expected

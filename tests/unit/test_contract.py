@@ -47,7 +47,8 @@ COLUMNS = {
         "elapsed_pace_min_km DOUBLE, speed_km_h DOUBLE, elevation_per_km DOUBLE, "
         "threshold_pace_min_km DOUBLE, intensity_factor DOUBLE, estimated_tss DOUBLE, "
         "tss_method STRING, trimp DOUBLE, hr_reserve_ratio DOUBLE, efficiency_m_per_beat DOUBLE, "
-        "split_pace_cv DOUBLE, second_half_pace_ratio DOUBLE, hr_drift_ratio DOUBLE"
+        "split_pace_cv DOUBLE, second_half_pace_ratio DOUBLE, hr_drift_ratio DOUBLE, "
+        "is_duplicate_recording BOOLEAN"
     ),
     "feature_store.athlete_rolling_features": (
         "athlete_id BIGINT, as_of_date DATE, event_timestamp TIMESTAMP, activities_1d BIGINT, "

@@ -15,6 +15,8 @@ MICRO = 1_000_000
 # The smoothing factors, 1 - e^(-1/42) and 1 - e^(-1/7), to the last printed digit.
 CTL_ALPHA, ATL_ALPHA = 0.023528313347756735, 0.1331221002498184
 EWMAS = ("ctl_ewma_42d", "atl_ewma_7d")
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 
 # What a day can hold, in fixed point: measure -> units in one published unit, and window lengths.
 SUMS = {
@@ -32,11 +34,12 @@ SUMS = {
 
 
 def history(athlete_id, days, since=None, seed=None):
-    """The fold's input for {day number: {measure: fixed-point load}}."""
+    """The fold's input for {day number: {measure: fixed-point load, `end_us`: its last end}}."""
     ordered = sorted(days)
     return History(
         athlete_id=athlete_id,
         days=np.array(ordered, dtype=np.int64),
+        ends_us=np.array([days[day].get("end_us", 0) for day in ordered], dtype=np.int64),
         loads={
             m.name: np.array([days[day].get(m.name, 0) for day in ordered], dtype=np.int64)
             for m in MEASURES
@@ -79,7 +82,7 @@ def is_nan(value):
 def oracle(days, horizon, dormant):
     """The rows of one athlete as the documentation defines them, one plain loop over the days."""
     rows, ctl, atl = {}, 0.0, 0.0
-    first = min(days)
+    first, known_us = min(days), -1
     for day in range(first, horizon + 1):
         tsb = ctl - atl
         load = days.get(day, {}).get("tss", 0) / MICRO
@@ -89,6 +92,10 @@ def oracle(days, horizon, dormant):
         if since_last > dormant:
             continue
         row = window_sums(days, day)
+        noon = (day + 1) * DAY_US + 12 * HOUR_US
+        ends = [loads.get("end_us", 0) for at, loads in days.items() if at <= day]
+        known_us = max(noon, known_us + 1, *ends)
+        row |= {"known_us": known_us}
         row |= {"ctl_ewma_42d": ctl, "atl_ewma_7d": atl, "tsb_ewma": tsb}
         row |= {"days_since_last_activity": since_last, "history_days": day - first + 1}
         rows[day] = row | derived(days, day, row)
@@ -146,7 +153,8 @@ def assert_same(got, expected):
 
 def is_close(got, value, name):
     stem = name.rpartition("_")[0]
-    if got is None or value is None or stem in SUMS or name in (*EWMAS, "tsb_ewma"):
+    exact = (*EWMAS, "tsb_ewma", "known_us")
+    if got is None or value is None or stem in SUMS or name in exact:
         return False
     return math.isclose(got, value, rel_tol=1e-12)
 
@@ -188,6 +196,10 @@ def histories(draw, gaps=GAPS, max_days=10):
     for gap in draw(st.lists(gaps, max_size=max_days - 1)):
         day += gap
         days[day] = draw(loads())
+    # Mostly of an hour in the evening, some over many days.
+    for day in days:
+        hours = draw(st.sampled_from([19, 19, 36, 37, 60, 61, 130, 24 * 30]))
+        days[day]["end_us"] = day * DAY_US + hours * HOUR_US + draw(st.integers(0, 2))
     return days
 
 
@@ -218,6 +230,7 @@ def cut_at(days, day, full):
         row = full[before[-1]]
         seed = Seed(
             day=before[-1],
+            known_us=row["known_us"],
             first_day=before[-1] - row["history_days"] + 1,
             last_active_day=before[-1] - row["days_since_last_activity"],
             ewmas={name: row[name] for name in EWMAS},
@@ -246,6 +259,39 @@ def test_the_fold_may_be_cut_at_every_day(days, dormant):
     assert parts.keys() == expected.keys()
     for name, values in expected.items():
         assert parts[name].tobytes() == values.tobytes(), name
+
+
+def test_a_row_is_known_when_all_in_it_has_ended_and_after_the_row_before():
+    # From day 1 at 06:00 five days on end, to day 6 at 06:00; on day 3 one of an hour inside of it.
+    ends = {0: 19, 1: 126, 3: 19, 5: 60}
+    days = training(dict.fromkeys(ends, 50))
+    for day, hours in ends.items():
+        days[day]["end_us"] = day * DAY_US + hours * HOUR_US
+    known = [row["known_us"] for row in fold(days, 9).values()]
+    end = 6 * DAY_US + 6 * HOUR_US
+    assert known == [
+        DAY_US + 12 * HOUR_US,  # noon of the next day
+        *(end, end + 1, end + 2, end + 3),  # each a microsecond after the one before it
+        # What began on day 5 ends 60 hours after its midnight, on day 7 at noon.
+        7 * DAY_US + 12 * HOUR_US,
+        7 * DAY_US + 12 * HOUR_US + 1,
+        *(day * DAY_US + 12 * HOUR_US for day in (8, 9, 10)),
+    ]
+    # Without the long one all of them are known at noon.
+    del days[1]
+    known = [row["known_us"] for row in fold(days, 4).values()]
+    assert known == [day * DAY_US + 12 * HOUR_US for day in (1, 2, 3, 4, 5)]
+
+
+def test_an_end_is_waited_for_across_dormant_days():
+    days = training({0: 50, 100: 50})
+    days[0]["end_us"] = 101 * DAY_US + 12 * HOUR_US
+    rows = fold(days, 101, dormant=90)
+    assert list(rows) == [*range(91), 100, 101]
+    end = days[0]["end_us"]
+    # 91 rows wait for it, one microsecond apart, and the first one after the break for them.
+    assert [rows[day]["known_us"] - end for day in (0, 90, 100)] == [0, 90, 91]
+    assert rows[101]["known_us"] == 102 * DAY_US + 12 * HOUR_US
 
 
 def test_every_measure_is_known_to_the_oracle():

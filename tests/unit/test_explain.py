@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,14 @@ from paceline.cli.main import exit_code, paceline
 from paceline.contract import Contract
 from paceline.errors import PacelineError, UsageError
 from paceline.explain.calculation import Calculation, calculate, same_bits
-from paceline.explain.explanation import Detail, Explained, Explanation, features_of
+from paceline.explain.explanation import Detail, Explained, Explanation, features_of, known_since
 from paceline.explain.past import Activity, Past
 from paceline.explain.reading import ROLLING, Origin, absence
 from paceline.features.daily_fold import History, daily_rows
 from paceline.features.windows import MEASURES
 
 DAY = date(2024, 6, 10)
+KNOWN = (datetime(2024, 6, 11, 12, tzinfo=UTC), "noon")
 
 
 def run_on(
@@ -213,7 +215,29 @@ def fold(activities: list[Activity]) -> dict[str, Any]:
         for measure in MEASURES
     }
     numbers = np.array([(day - date(1970, 1, 1)).days for day in days])
-    return daily_rows([History(1, numbers, loads)], (DAY - date(1970, 1, 1)).days, 365)
+    history = History(1, numbers, np.zeros_like(numbers), loads)
+    return daily_rows([history], (DAY - date(1970, 1, 1)).days, 365)
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [
+        (datetime(2024, 6, 11, 12, tzinfo=UTC), "noon (UTC) of the next day"),
+        # Run 2 went on until then.
+        (datetime(2024, 6, 12, 5, tzinfo=UTC), "the end of activity 2"),
+        (datetime(2024, 6, 12, 5, 0, 0, 3, tzinfo=UTC), "a microsecond after the row before it"),
+    ],
+)
+def test_why_a_row_is_known_when_it_is(known: datetime, why: str) -> None:
+    ends = {1: datetime(2024, 6, 10, 7, tzinfo=UTC), 2: datetime(2024, 6, 12, 5, tzinfo=UTC)}
+    runs = [replace(run_on(DAY, one), end_us=micros(end)) for one, end in ends.items()]
+    found, said = known_since(micros(known), Past(runs, DAY))
+    assert found == known
+    assert said.startswith(why)
+
+
+def micros(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +289,7 @@ def test_the_screen_shows_what_is_not_known_and_no_command_to_the_terminal(
     shown = {"activity_id": 1, "sport_type": "Run\x1b[2J"}
     origins = {1: Origin(shown, "strava_api/\x1b[2J.jsonl", 3), 2: Origin(None, None, None)}
     detail = Detail(one, one.calculation.parts, 3, origins, (), first_version=4)
-    said = list(lines(Explanation(7, DAY, 5, [one], None, detail)))
+    said = list(lines(Explanation(7, DAY, 5, KNOWN, [one], None, detail)))
     assert all(line.isprintable() for line in said)
     for line in (
         "published  not known: the change feed does not reach back to it",
@@ -276,7 +300,10 @@ def test_the_screen_shows_what_is_not_known_and_no_command_to_the_terminal(
         "  CUT: the change feed begins at version 4 of the table; what was before is not known",
     ):
         assert line in said
+    said_of_row = list(lines(Explanation(7, DAY, 5, KNOWN, [one], None)))
+    assert "may be used from 2024-06-11 12:00:00.000000 UTC on: noon" in said_of_row
     assert said[-1] == "worked out 12.5, published 12.5: equal, bit for bit."
-    data = as_data(Explanation(7, DAY, 5, [one], None, detail))
+    data = as_data(Explanation(7, DAY, 5, KNOWN, [one], None, detail))
+    assert data["event_timestamp"] == "2024-06-11T12:00:00+00:00"
     assert (data["published"], data["history"], data["unlisted_activities"]) == (None, [], 3)
     assert [one["source_path"] for one in data["activities"]] == [origins[1].source_path, None]

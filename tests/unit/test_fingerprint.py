@@ -30,7 +30,10 @@ SILVER = (
     *("recipe", "tables", "tables.names", "tables.silver", "tables.silver.fields"),
     "tables.silver.versions",
 )
-ACTIVITIES = (*SOURCES, *SILVER, "tables.silver.activity_versions", "tables.windows")
+ACTIVITIES = (
+    *(*SOURCES, *SILVER, "tables.silver.activity_versions", "tables.silver.measures"),
+    "tables.windows",
+)
 # Written down, so that an import that drags in more than a recipe needs is seen in a review.
 CODE = {
     "bronze.strava_activities": {"recipe", "tables.bronze.received"},
@@ -40,7 +43,8 @@ CODE = {
     "silver.athlete_settings": {*SOURCES, *SILVER, "tables.silver.athlete_settings"},
     "feature_store.activity_features": {
         *("features", "features.functions", "features.splits", "recipe"),
-        *("tables.feature_store.activity_features", "tables.names", "tables.windows"),
+        *("tables.feature_store", "tables.feature_store.activity_features"),
+        *("tables.feature_store.duplicates", "tables.names", "tables.windows"),
     },
     "feature_store.athlete_rolling_features": {
         *("features", "features.daily_fold", "features.functions", "features.windows", "recipe"),
@@ -63,6 +67,7 @@ def context(contracts: dict[str, Contract]) -> Context:
         "athlete_timezone": {"default": "UTC", 7: "Europe/Berlin"},
         "cdc_tables": ["activities"],
         "default_threshold_pace_s_per_km": 270,
+        "detect_duplicate_recordings": True,
         "dormant_after_days": 365,
         "export_headers": {"de": {"a": "b"}},
     }

@@ -27,6 +27,7 @@ def as_data(found: Explanation) -> dict[str, Any]:
         "as_of_date": found.day,
         "table": ROLLING,
         "version": found.version,
+        "event_timestamp": found.known[0].isoformat(),
         "published": None if found.published is None else _made(found.published),
     }
     if found.detail is None:
@@ -35,8 +36,10 @@ def as_data(found: Explanation) -> dict[str, Any]:
 
 
 def _row_lines(found: Explanation) -> Iterator[str]:
+    known, why = found.known
     yield f"athlete {found.athlete_id}, {found.day}: a row of {ROLLING}"
     yield f"published {_publisher(found)}"
+    yield f"may be used from {known:%Y-%m-%d %H:%M:%S.%f} UTC on: {why}"
     yield ""
     rows = [
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 
 from paceline.contract import Column, Contract
 from paceline.errors import PacelineError
@@ -28,6 +28,7 @@ from paceline.recipe import Context
 from paceline.store.warehouse import Warehouse, refuse_missing
 
 NOT_FEATURES = ("event_timestamp",)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Explanation:
     Attributes:
         athlete_id, day: its key.
         version: the newest version of the table, from which the row was read.
+        known: the row's event_timestamp, and why it is that instant.
         features: all of its features, in the order of the contract.
         published: the commit that has written the row last; None when the change feed does not
             reach back to it.
@@ -87,6 +89,7 @@ class Explanation:
     athlete_id: int
     day: date
     version: int
+    known: tuple[datetime, str]
     features: Sequence[Explained]
     published: Commit | None
     detail: Detail | None = None
@@ -144,7 +147,8 @@ def explain(
     history = row_history(warehouse, runs, position, athlete_id, day)
     written = [commit for commit in history.commits if commit.after is not None]
     explanation = Explanation(
-        athlete_id, day, position.version, explained, written[-1] if written else None
+        *(athlete_id, day, position.version, known_since(row["known_us"], past), explained),
+        written[-1] if written else None,
     )
     if feature is None:
         return explanation
@@ -172,6 +176,18 @@ def _past(known: Sequence[Activity], day: date) -> Past:
             "the jobs, and `paceline verify` if it is there even then."
         )
     return Past(known, day)
+
+
+def known_since(known_us: int, past: Past) -> tuple[datetime, str]:
+    """When a row is known, and why then."""
+    noon = datetime.combine(past.day + timedelta(days=1), time(12), UTC)
+    known = EPOCH + timedelta(microseconds=known_us)
+    ending = [one.activity_id for one in past.activities if one.end_us == known_us]
+    if known == noon:
+        return known, "noon (UTC) of the next day, when its day is over everywhere"
+    if ending:
+        return known, f"the end of activity {ending[0]}, which is the last to end"
+    return known, "a microsecond after the row before it, which an activity has kept so long"
 
 
 def _absence(known: Sequence[Activity], runs: Runs, day: date, context: Context) -> PacelineError:

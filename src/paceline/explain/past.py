@@ -23,6 +23,7 @@ class Activity:
         activity_id, local_day, sport_family: the columns of that name.
         amounts: by measure of `features.windows`, what the activity adds to its day before it is
             rounded; a measure for which it does not count is missing.
+        end_us: its event_timestamp, in microseconds since 1970.
         shown: columns to show to people.
     """
 
@@ -30,6 +31,7 @@ class Activity:
     local_day: date
     sport_family: str
     amounts: Mapping[str, int | float]
+    end_us: int = 0
     shown: Mapping[str, object] = field(default_factory=dict)
 
     def fixed(self, measure: str) -> int:

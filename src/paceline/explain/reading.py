@@ -33,6 +33,7 @@ SHOWN = (
     *("local_day", "sport_family", "distance_km", "moving_time_s", "elevation_gain_m"),
     *("estimated_tss", "tss_method", "threshold_pace_min_km"),
 )
+ACTIVITY = ("activity_id", *SHOWN, "unix_micros(event_timestamp) AS end_us")
 SILVER_SHOWN = (
     *("activity_id", "sport_type", "start_date_local", "distance_m", "moving_time_s"),
     *("elapsed_time_s", "elevation_gain_m", "average_heartrate_bpm", "source"),
@@ -84,11 +85,13 @@ def opened(warehouse: Warehouse) -> None:
 def published_row(
     warehouse: Warehouse, position: Position, athlete_id: int, day: date
 ) -> dict[str, Any] | None:
-    """The row of the rolling table, without its instant; None when there is none."""
+    """The row of the rolling table, its instant as `known_us`; None when there is none."""
     found = warehouse.as_of(position).where(
         f"athlete_id = {literal(athlete_id)} AND as_of_date = {literal(day)}"
     )
-    rows = found.drop("event_timestamp").collect()
+    # An instant would come in the zone of this machine.
+    instant = "unix_micros(event_timestamp) AS known_us"
+    rows = found.selectExpr("* EXCEPT (event_timestamp)", instant).collect()
     return rows[0].asDict() if rows else None
 
 
@@ -107,28 +110,33 @@ def features_read(warehouse: Warehouse, runs: Runs) -> Position:
 
 def amounts() -> list[str]:
     """SQL over activity_features: for each measure what a row adds, NULL when it does not count."""
+    counts = "NOT coalesce(is_duplicate_recording, FALSE)"
     return [
-        f"IF({measure.only}, coalesce({measure.value}, 0), NULL) AS amount_{measure.name}"
+        f"IF({counts} AND {measure.only}, coalesce({measure.value}, 0), NULL) "
+        f"AS amount_{measure.name}"
         for measure in MEASURES
     ]
 
 
 def activity(row: Mapping[str, Any]) -> Activity:
-    """An activity from a row with the columns of `SHOWN` and `amounts`."""
+    """An activity from a row with the columns of `ACTIVITY` and `amounts`."""
     found = {measure.name: row[f"amount_{measure.name}"] for measure in MEASURES}
     return Activity(
         activity_id=row["activity_id"],
         local_day=row["local_day"],
         sport_family=row["sport_family"],
         amounts={name: amount for name, amount in found.items() if amount is not None},
+        end_us=row["end_us"],
         shown={name: row[name] for name in SHOWN},
     )
 
 
 def activities(warehouse: Warehouse, position: Position, athlete_id: int) -> list[Activity]:
-    """All activities of an athlete."""
+    """All activities of an athlete that count: each once, however many devices recorded it."""
     rows = warehouse.as_of(position).where(f"athlete_id = {literal(athlete_id)}")
-    columns = rows.selectExpr("activity_id", *SHOWN, *amounts())
+    if "is_duplicate_recording" not in rows.columns:  # of an older release, which does not say
+        rows = rows.selectExpr("*", "FALSE AS is_duplicate_recording")
+    columns = rows.where("NOT is_duplicate_recording").selectExpr(*ACTIVITY, *amounts())
     return [activity(row.asDict()) for row in columns.collect()]
 
 

@@ -12,7 +12,7 @@ from paceline.explain.calculation import Calculation
 from paceline.explain.causes import Received, circumstances, deliveries, received, window_of
 from paceline.explain.history import INSERTED, Commit, by_version, changed_rows
 from paceline.explain.past import Activity
-from paceline.explain.reading import FEATURES, SHOWN, Record, activity, amounts
+from paceline.explain.reading import ACTIVITY, FEATURES, SHOWN, Record, activity, amounts
 from paceline.explain.runs import Runs, before, publisher, taken_in
 from paceline.sql import literal
 from paceline.store.warehouse import Position, Warehouse
@@ -112,7 +112,7 @@ def _features_feed(
     if not wanted:
         return [], 0
     versions = range(min(one[0] for one in wanted), max(one[-1] for one in wanted) + 1)
-    columns = ["activity_id", *SHOWN, *amounts()]
+    columns = [*ACTIVITY, *amounts()]
     condition = f"athlete_id = {literal(athlete_id)}"
     return changed_rows(warehouse, features, condition, columns, versions)
 

@@ -25,6 +25,9 @@ from paceline.features.windows import (
     RUN_PACE_DAYS,
 )
 
+NOON_US = 12 * 3600 * 1_000_000
+DAY_US = 24 * 3600 * 1_000_000
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Columns = dict[str, npt.NDArray[Any]]
@@ -35,9 +38,13 @@ _NEXT_ATHLETE = 1 << 40
 
 @dataclass(frozen=True)
 class Seed:
-    """The state of an athlete at the end of `day`, from the stored row of that day."""
+    """The state of an athlete at the end of `day`, from the stored row of that day.
+
+    `known_us` is its event_timestamp, in microseconds since 1970.
+    """
 
     day: int
+    known_us: int
     first_day: int
     last_active_day: int
     ewmas: dict[str, float]
@@ -50,6 +57,7 @@ class History:
     Attributes:
         athlete_id: the athlete.
         days: day numbers since 1970-01-01, ascending, without repetition.
+        ends_us: the end of the last activity of each day, in microseconds since 1970.
         loads: per measure, int64 fixed point, one value per day of `days`.
         since: first day wanted; None is the athlete's first day.
         seed: state at the greatest stored day before `since`; None when there is none. With a
@@ -58,6 +66,7 @@ class History:
 
     athlete_id: int
     days: Ints
+    ends_us: Ints
     loads: dict[str, Ints]
     since: int | None = None
     seed: Seed | None = None
@@ -83,7 +92,8 @@ def daily_rows(histories: list[History], horizon: int, dormant_after_days: int) 
     """The rows of athlete_rolling_features for some athletes, as columns by name.
 
     A row exists on day t iff t <= horizon and an activity lies in [t - dormant_after_days, t].
-    Days are numbers since 1970-01-01 (`as_of_day`); in float columns NULL is NaN.
+    Days are numbers since 1970-01-01 (`as_of_day`), instants microseconds since then (`known_us`);
+    in float columns NULL is NaN.
     """
     segments = _segments(histories, horizon, dormant_after_days)
     if not segments:
@@ -101,6 +111,7 @@ def daily_rows(histories: list[History], horizon: int, dormant_after_days: int) 
     columns: Columns = {
         "athlete_id": athletes[rows],
         "as_of_day": days[rows],
+        "known_us": _known_us(segments, days, rows),
         "days_since_last_activity": days_since[rows],
         "history_days": (days - first_days + 1)[rows],
     }
@@ -132,6 +143,26 @@ def _segments(histories: list[History], horizon: int, dormant_after_days: int) -
 def _last_active_day(seed: Seed | None) -> int:
     assert seed is not None
     return seed.last_active_day
+
+
+def _known_us(segments: list[_Segment], days: Ints, rows: Ints) -> Ints:
+    """When each row is known, in microseconds since 1970; it rises from row to row.
+
+    By noon (UTC) of the next day the day is over everywhere on earth. A row is not known before
+    the activities in it have ended, nor before the row before it.
+    """
+    known = (days[rows] + 1) * DAY_US + NOON_US
+    begins = np.searchsorted(rows, [s.offset for s in segments])
+    for segment, begin, end in zip(segments, begins, [*begins[1:], rows.size], strict=True):
+        history, own = segment.history, known[begin:end]
+        is_in = (history.days >= segment.out) & (history.days <= segment.end)
+        at = np.searchsorted(days[rows[begin:end]], history.days[is_in])
+        own[at] = np.maximum(own[at], history.ends_us[is_in])
+        if history.seed is not None:
+            own[:1] = np.maximum(own[:1], history.seed.known_us + 1)
+        steps = np.arange(own.size)
+        own[:] = np.maximum.accumulate(own - steps) + steps
+    return known
 
 
 def _scattered(segments: list[_Segment], measure: str) -> Ints:

@@ -10,6 +10,7 @@ TABLE_TRUNCATED = "table_truncated"
 ENVELOPE_UNKNOWN = "envelope_unknown"
 LAYOUT_UNKNOWN = "layout_unknown"
 CHANGE_TIME_AHEAD = "change_time_ahead"
+END_NOT_AHEAD = "end_not_ahead"
 
 REFUSALS = {
     UNREADABLE: "Not even the fields of the record can be told.",
@@ -38,6 +39,10 @@ REFUSALS = {
     CHANGE_TIME_AHEAD: (
         "The record claims to be from more than a day after it was received, and would win for "
         "ever, so it is left out for good: mend the clock, and deliver it with its right time."
+    ),
+    END_NOT_AHEAD: (
+        "The activity would end more than two days after it was received: mend its elapsed or "
+        "moving time at the source, and deliver it again."
     ),
 }
 """By name, what is wrong and what to do."""

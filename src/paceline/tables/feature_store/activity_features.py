@@ -11,18 +11,25 @@ from pyspark.sql import functions as F
 from paceline import recipe
 from paceline.features import functions, splits
 from paceline.recipe import Context, Frames, Scope, Table
+from paceline.tables.feature_store import duplicates
 from paceline.tables.names import ACTIVITIES, ACTIVITY_FEATURES, SETTINGS, SUB_ACTIVITY
-from paceline.tables.windows import in_window
+from paceline.tables.windows import end, in_window
 
 NAME = ACTIVITY_FEATURES
 
-LONG_ELAPSED_S = 24 * 3600  # beyond it the recording was forgotten, and moving time is the truth
+DETECTS_DUPLICATES = "detect_duplicate_recordings"
+
 HEARTRATE_BPM = (25.0, 240.0)  # outside it a split's heart rate was not measured
+MIN_RUN_KM_H = (
+    1.5  # slower than that a treadmill ran, or the device drifted; nobody walks so slowly
+)
 LTHR_SHARE = 0.85  # of the heart-rate reserve, where the athlete's own is not known
 
 
 def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -> Scope:
-    """Changed activities, parents of changed splits, and activities under changed settings."""
+    """Changed activities and what they intersect, parents of changed splits, and activities under
+    changed settings.
+    """
     activities = inputs[ACTIVITIES]
     key = ["athlete_id", "activity_id"]
     periods = _changed_periods(changes[SETTINGS], inputs[SETTINGS])
@@ -32,6 +39,8 @@ def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -
         *(changes[name].select(*key) for name in (ACTIVITIES, SUB_ACTIVITY)),
         under.where(after).select(*key),
     ]
+    if context.settings[DETECTS_DUPLICATES]:
+        frames.append(duplicates.touched(changes[ACTIVITIES], activities))
     if context.window is not None:
         frames.append(activities.where(in_window(context, F.col("start_date"))).select(*key))
     return Scope(keys=recipe.union(frames).distinct())
@@ -39,7 +48,11 @@ def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -
 
 def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> DataFrame:
     """The features of the activities in scope."""
-    activities = scope.select(inputs[ACTIVITIES])
+    if context.settings[DETECTS_DUPLICATES]:
+        activities = duplicates.marked(scope, inputs[ACTIVITIES])
+    else:
+        activities = scope.select(inputs[ACTIVITIES])
+        activities = activities.withColumn(duplicates.IS_DUPLICATE, F.lit(False))
     with_settings = _with_settings(activities, inputs[SETTINGS])
     with_splits = with_settings.join(
         _usable_splits(scope.select(inputs[SUB_ACTIVITY])), ["athlete_id", "activity_id"], "left"
@@ -104,14 +117,17 @@ def _usable_splits(sub_activity: DataFrame) -> DataFrame:
 def _columns(default_threshold_s: float) -> dict[str, Column]:
     """The columns that are not plain feature functions of others."""
     columns = _inputs(default_threshold_s)
-    is_run = F.col("sport_family") == "run"
-    # Pace says what a run cost; for another sport it says nothing.
-    from_pace = F.when(is_run, _resolved("estimated_tss", columns))
+    # Pace says what a run cost; for another sport, or without a distance to believe, nothing.
+    speed_km_h = 3600.0 * columns["distance_km"]
+    has_pace = (F.col("sport_family") == "run") & (
+        speed_km_h >= MIN_RUN_KM_H * F.col("moving_time_s")
+    )
+    from_pace = F.when(has_pace, _resolved("estimated_tss", columns))
     with_threshold = columns | {"threshold_trimp": _threshold_trimp(columns)}
     from_heartrate = _resolved("estimated_tss_from_heartrate", with_threshold)
     method = F.when(from_pace.isNotNull(), "pace").when(from_heartrate.isNotNull(), "hr")
     return columns | {
-        "intensity_factor": F.when(is_run, _resolved("intensity_factor", columns)),
+        "intensity_factor": F.when(has_pace, _resolved("intensity_factor", columns)),
         "estimated_tss": F.coalesce(from_pace, from_heartrate),
         "tss_method": method,
         "split_pace_cv": splits.split_pace_cv(F.col("splits")),
@@ -125,14 +141,13 @@ def _inputs(default_threshold_s: float) -> dict[str, Column]:
     names = (
         *("athlete_id", "activity_id", "local_day", "sport_family", "is_race", "distance_m"),
         *("moving_time_s", "elapsed_time_s", "elevation_gain_m", "average_heartrate_bpm"),
-        *("hr_rest_bpm", "hr_max_bpm"),
+        *("hr_rest_bpm", "hr_max_bpm", duplicates.IS_DUPLICATE),
     )
     is_female = F.coalesce(F.col("sex") == "F", F.lit(False))
     threshold_s = F.coalesce(F.col("threshold_pace_s_per_km"), F.lit(float(default_threshold_s)))
-    elapsed, moving = F.col("elapsed_time_s"), F.col("moving_time_s")
-    lasted = F.when(elapsed > LONG_ELAPSED_S, moving).otherwise(elapsed)
+    moving = F.col("moving_time_s")
     return {name: F.col(name) for name in names} | {
-        "event_timestamp": F.timestamp_micros(F.unix_micros("start_date") + lasted * 1_000_000),
+        "event_timestamp": end(F.col("start_date"), F.col("elapsed_time_s"), moving),
         "distance_km": F.col("distance_m") / 1000.0,
         "duration_s": moving,
         "threshold_pace_min_km": threshold_s / 60.0,
@@ -154,12 +169,12 @@ TABLE = Table(
     inputs=(ACTIVITIES, SUB_ACTIVITY, SETTINGS),
     touched=touched,
     rows=rows,
-    settings=("default_threshold_pace_s_per_km",),
+    settings=("default_threshold_pace_s_per_km", DETECTS_DUPLICATES),
     reads={
         ACTIVITIES: (
-            *("athlete_id", "activity_id", "local_day", "start_date", "sport_family", "is_race"),
-            *("distance_m", "moving_time_s", "elapsed_time_s", "elevation_gain_m"),
-            "average_heartrate_bpm",
+            *duplicates.READS,
+            *duplicates.MEASURES,
+            *("local_day", "is_race"),
         ),
         SUB_ACTIVITY: (
             *("athlete_id", "activity_id", "kind", "sub_index", "distance_m", "moving_time_s"),

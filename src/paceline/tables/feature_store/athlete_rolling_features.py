@@ -23,8 +23,6 @@ NAME = names.ROLLING_FEATURES
 ACTIVITIES = names.ACTIVITY_FEATURES
 
 EPOCH = date(1970, 1, 1)
-# A day is over everywhere on earth 12 hours after it has ended in UTC.
-KNOWN_AFTER = timedelta(days=1, hours=12)
 ATHLETES_A_BLOCK = 64
 
 ARROW_TYPES = {
@@ -38,7 +36,7 @@ ARROW_TYPES = {
 def touched(changes: Frames, inputs: Frames, own: DataFrame, context: Context) -> Scope:
     """Per athlete the earliest changed day; with a new horizon, the days it adds."""
     assert context.horizon is not None
-    activities = inputs[ACTIVITIES]
+    activities = _once(inputs[ACTIVITIES])
     frames = [_first_days(changes[ACTIVITIES], F.col("local_day"))]
     if context.window is not None:
         frames.append(_first_days(_in_window(activities, context), F.col("local_day")))
@@ -57,7 +55,8 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     """The days of the athletes in scope, from their first day in scope on."""
     assert context.horizon is not None
     contract = context.contracts[NAME]
-    activities = inputs[ACTIVITIES].where(F.col("local_day") <= F.lit(context.horizon))
+    until = F.col("local_day") <= F.lit(context.horizon)
+    activities = _once(inputs[ACTIVITIES]).where(until)
     histories = _with_state(activities, scope, own)
     fold = partial(
         _fold,
@@ -67,6 +66,11 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     )
     by_athlete = histories.repartition("athlete_id").sortWithinPartitions("athlete_id", "day")
     return by_athlete.mapInArrow(fold, contract.schema())
+
+
+def _once(activities: DataFrame) -> DataFrame:
+    """What an athlete did, each activity once, however many devices have recorded it."""
+    return activities.where(~F.col("is_duplicate_recording"))
 
 
 def _first_days(activities: DataFrame, day: Column) -> DataFrame:
@@ -85,10 +89,11 @@ def _in_window(activities: DataFrame, context: Context) -> DataFrame:
 
 
 def _daily(activities: DataFrame) -> DataFrame:
-    """(athlete_id, day, one int64 per measure): what an athlete did on a day."""
+    """(athlete_id, day, end_us, one int64 per measure): what an athlete did on a day."""
     day = F.unix_date("local_day").cast("bigint").alias("day")
+    end_us = F.max(F.unix_micros("event_timestamp")).alias("end_us")
     loads = [_load(measure).alias(measure.name) for measure in MEASURES]
-    return activities.groupBy("athlete_id", day).agg(*loads)
+    return activities.groupBy("athlete_id", day).agg(end_us, *loads)
 
 
 def _load(measure: Measure) -> Column:
@@ -103,19 +108,20 @@ def _with_state(activities: DataFrame, scope: Scope, own: DataFrame) -> DataFram
 
     An athlete in scope without any activity left still has one row, with a NULL day.
     """
-    state = ("seed_day", "seed_history_days", "seed_days_since", *_seed_columns())
+    state = ("seed_day", "seed_known_us", "seed_history_days", "seed_days_since")
     if scope.keys is None:
-        nothing = [F.lit(None).cast("bigint").alias(name) for name in ("since", *state[:3])]
+        nothing = [F.lit(None).cast("bigint").alias(name) for name in ("since", *state)]
         ewmas = [F.lit(None).cast("double").alias(name) for name in _seed_columns()]
         return _daily(activities).select("*", *nothing, *ewmas)
     # Before they are joined and summed, rows and columns that do not matter are left out.
     scoped = scope.keys.select("athlete_id", F.unix_date("since").cast("bigint").alias("since"))
-    states = ("history_days", "days_since_last_activity", *EWMA_DAYS)
+    states = ("event_timestamp", "history_days", "days_since_last_activity", *EWMA_DAYS)
     rows = scope.pruned(own, since=None).select("athlete_id", "as_of_date", *states)
     stored = rows.join(scoped, "athlete_id").where(F.unix_date("as_of_date") < F.col("since"))
     last = F.max(
         F.struct(
             F.unix_date("as_of_date").cast("bigint").alias("seed_day"),
+            F.unix_micros("event_timestamp").alias("seed_known_us"),
             F.col("history_days").alias("seed_history_days"),
             F.col("days_since_last_activity").alias("seed_days_since"),
             *(F.col(name).alias(f"seed_{name}") for name in EWMA_DAYS),
@@ -165,7 +171,7 @@ def _athlete_starts(block: pa.Table) -> list[int]:
 
 def _histories(block: pa.Table) -> list[History]:
     starts = _athlete_starts(block)
-    days = block["day"].to_numpy(zero_copy_only=False)
+    days, ends_us = (block[name].to_numpy(zero_copy_only=False) for name in ("day", "end_us"))
     loads = {m.name: block[m.name].to_numpy(zero_copy_only=False) for m in MEASURES}
     histories = []
     for begin, end in zip(starts, [*starts[1:], block.num_rows], strict=True):
@@ -176,6 +182,7 @@ def _histories(block: pa.Table) -> list[History]:
             History(
                 athlete_id=first["athlete_id"],
                 days=days[inside].astype(np.int64),
+                ends_us=ends_us[inside].astype(np.int64),
                 loads={name: values[inside].astype(np.int64) for name, values in loads.items()},
                 since=first["since"],
                 seed=_seed(first),
@@ -190,6 +197,7 @@ def _seed(row: dict[str, int | float | None]) -> Seed | None:
     day = int(row["seed_day"])
     return Seed(
         day=day,
+        known_us=int(row["seed_known_us"] or 0),
         first_day=day - int(row["seed_history_days"] or 0) + 1,
         last_active_day=day - int(row["seed_days_since"] or 0),
         ewmas={name: float(row[f"seed_{name}"] or 0.0) for name in EWMA_DAYS},
@@ -197,10 +205,9 @@ def _seed(row: dict[str, int | float | None]) -> Seed | None:
 
 
 def _batch(columns: Columns, contract: Contract) -> pa.RecordBatch:
-    days = columns["as_of_day"].astype("datetime64[D]")
     known = dict(columns)
-    known["as_of_date"] = days
-    known["event_timestamp"] = days.astype("datetime64[us]") + np.timedelta64(KNOWN_AFTER)
+    known["as_of_date"] = columns["as_of_day"].astype("datetime64[D]")
+    known["event_timestamp"] = columns["known_us"].astype("datetime64[us]")
     arrays = [
         pa.array(known[column.name], ARROW_TYPES[column.type], from_pandas=True)
         for column in contract.columns
@@ -217,7 +224,8 @@ TABLE = Table(
     reads={
         ACTIVITIES: (
             *("athlete_id", "activity_id", "local_day", "sport_family", "distance_km"),
-            *("moving_time_s", "elevation_gain_m", "estimated_tss"),
+            *("moving_time_s", "elevation_gain_m", "estimated_tss", "event_timestamp"),
+            "is_duplicate_recording",
         )
     },
     has_horizon=True,

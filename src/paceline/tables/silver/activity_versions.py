@@ -12,11 +12,11 @@ from pyspark.sql.types import StringType
 from paceline.recipe import Context, Scope
 from paceline.sources import SOURCES, debezium, strava_export
 from paceline.sources.encodings import PLACEHOLDER
-from paceline.sources.refusals import ENCODING_UNKNOWN, REFUSAL, UNREADABLE
+from paceline.sources.refusals import ENCODING_UNKNOWN, END_NOT_AHEAD, REFUSAL, UNREADABLE
 from paceline.sources.source import EXPORT, IN_ENVELOPE, PLAIN
 from paceline.tables import names
-from paceline.tables.silver import fields, versions
-from paceline.tables.windows import in_window
+from paceline.tables.silver import fields, measures, versions
+from paceline.tables.windows import LONG_ELAPSED_S, end, in_window
 
 NAME = names.ACTIVITIES
 BRONZE = names.BRONZE_ACTIVITIES
@@ -52,11 +52,15 @@ EXTRAS = ("_corrupt_record", REFUSAL, debezium.STATEMENT_TIME)
 IS_UNREAD = "_is_unread"  # a field is there and could not be read
 IS_ELAPSED = "_is_elapsed"  # the elapsed time serves as moving time
 
-# Warnings: a field that may be absent could not be read; nobody knows how much of the elapsed time
-# was motion; the clock of a database went back.
-VALUE_UNREADABLE, MOVING_TIME_UNKNOWN = "value_unreadable", "moving_time_unknown"
-CLOCK_BEHIND_LOG = "clock_behind_log"
-WARNINGS = (VALUE_UNREADABLE, MOVING_TIME_UNKNOWN, CLOCK_BEHIND_LOG)
+# Warnings: a field that may be absent could not be read, or is not possible; nobody knows how much
+# of the elapsed time was motion; the clock of a database went back.
+VALUE_UNREADABLE, MEASURE_OUT_OF_RANGE = "value_unreadable", "measure_out_of_range"
+MOVING_TIME_UNKNOWN, CLOCK_BEHIND_LOG = "moving_time_unknown", "clock_behind_log"
+WARNINGS = (VALUE_UNREADABLE, MEASURE_OUT_OF_RANGE, MOVING_TIME_UNKNOWN, CLOCK_BEHIND_LOG)
+
+# An activity may begin and end so many days after the day on which it was received.
+MOST_DAYS_AHEAD = 2
+LONGEST_MOVING_S = 30 * 24 * 3600  # as the rule moving_time_positive says
 
 # How the fields of an image are read, besides texts and times; none may be read in vain.
 MEASURES = (
@@ -131,14 +135,17 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
     placed = started.withColumn("_local", _local_start(context.settings))
     typed = placed.select(
         *(column.alias(name) for name, column in _columns().items()),
-        *("op", "source_path", "line_number", "payload"),
+        *("op", "source_path", "line_number", "payload", "ingest_date"),
         *(_array(name).alias(name) for name in ARRAYS),
         *("_subject", versions.AGE, versions.IS_COPY, versions.IS_OPEN, versions.IS_CLOCK_BEHIND),
         _is_unread(F.col("_start")).alias(IS_UNREAD),
         _is_elapsed().alias(IS_ELAPSED),
         versions.refused_as(_refusal()).alias(versions.REFUSAL),
     )
-    return versions.with_validity(typed, context.contracts[NAME], context.policies[NAME])
+    believed = measures.without_incredible(typed)
+    ahead = F.when(_ends_ahead() & (F.col("op") != "d"), END_NOT_AHEAD)
+    refused = believed.withColumn(versions.REFUSAL, F.coalesce(versions.REFUSAL, ahead))
+    return versions.with_validity(refused, context.contracts[NAME], context.policies[NAME])
 
 
 def with_image(bronze: DataFrame, settings: Mapping[str, Any]) -> DataFrame:
@@ -170,6 +177,7 @@ def warnings() -> Column:
     return F.array_compact(
         F.array(
             F.when(F.col(IS_UNREAD), VALUE_UNREADABLE),
+            F.when(F.col(measures.IS_INCREDIBLE), MEASURE_OUT_OF_RANGE),
             F.when(F.col(IS_ELAPSED), MOVING_TIME_UNKNOWN),
             F.when(is_behind, CLOCK_BEHIND_LOG),
         )
@@ -269,7 +277,7 @@ def _export_image(payload: str | None, localised: Mapping[str, Mapping[str, str]
 
 def _columns() -> dict[str, Column]:
     image = F.col("image")
-    not_ahead = fields.utc_day(F.col("_start")) <= F.unix_date("ingest_date") + 2
+    is_ahead = _is_ahead(F.col("_start"))
     sport = F.coalesce(_word(image["sport_type"]), _word(image["type"]), F.lit("Unknown"))
     race = fields.whole_number(image["workout_type"]).isin(*RACE_WORKOUT_TYPES)
     race = F.coalesce(race, F.lit(False)) | F.coalesce(
@@ -285,7 +293,7 @@ def _columns() -> dict[str, Column]:
         "sport_family": _family(sport),
         "workout_type": fields.whole_number(image["workout_type"]),
         "is_race": race,
-        "start_date": F.when(not_ahead, F.col("_start")),
+        "start_date": F.when(~is_ahead, F.col("_start")),
         "start_date_local": F.col("_local"),
         "local_day": F.col("_local").cast("date"),
         "timezone": image["timezone"],
@@ -320,6 +328,18 @@ def _sensed(name: str) -> Column:
     """What a sensor has measured; 0 says that there was none."""
     value = fields.number(F.col("image")[name])
     return F.when(value != 0, value)
+
+
+def _is_ahead(moment: Column) -> Column:
+    """Whether an instant lies so far after the day of ingest that it cannot be."""
+    return fields.utc_day(moment) > F.unix_date("ingest_date") + MOST_DAYS_AHEAD
+
+
+def _ends_ahead() -> Column:
+    """Whether the end is ahead; times that no rule lets pass say nothing, and overflow nothing."""
+    elapsed = F.least(F.greatest(F.col("elapsed_time_s"), F.lit(0)), F.lit(LONG_ELAPSED_S + 1))
+    moving = F.when(F.col("moving_time_s").between(0, LONGEST_MOVING_S), F.col("moving_time_s"))
+    return _is_ahead(end(F.col("start_date"), elapsed, moving))
 
 
 def _local_start(settings: Mapping[str, Any]) -> Column:
