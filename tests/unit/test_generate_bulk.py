@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter, defaultdict
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -86,6 +86,13 @@ def test_required_columns_are_full_and_the_others_within_their_limits(table):
     limits = {limit.column: limit.max_null_share for limit in CONTRACT.thresholds.null_limits}
     assert [name for name, most in limits.items() if not nulls[name] <= most] == []
     assert [name for name in limits if not nulls[name]] == []
+
+
+def test_no_activity_ends_after_noon_of_the_next_day(rows):
+    """So a row of the rolling table is known at noon (UTC), which is what contenders write."""
+    noon = timedelta(days=1, hours=12)
+    for row in rows:
+        assert row["event_timestamp"] <= datetime.combine(row["local_day"], time(), UTC) + noon
 
 
 def test_every_absent_number_is_null_and_none_is_negative_zero(table):
@@ -298,7 +305,7 @@ def test_every_machine_draws_the_same_table():
     rows = activity_features(range(9), 365, seed=3, end=END).to_pylist()
     content = repr([[str(value) for value in row.values()] for row in rows])
     digest = hashlib.sha256(content.encode()).hexdigest()
-    assert digest == ("04e7e9ae8b4731ceb7832672663e69597a4fe353df8bfb47a6cb3a2276cdcd72")
+    assert digest == ("e3ee56fbbd0d917aeffa57f4ea554335f2d465d8e0821c28fd7a3b8325f5a494")
 
 
 @pytest.mark.parametrize(
