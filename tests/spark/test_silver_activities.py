@@ -256,11 +256,14 @@ BROKEN = {
         | {"distance": 300_000},
         ["end_not_ahead"],
     ),
-    # A time that no rule lets pass has no end.
-    220: (
-        {"moving_time": 9e17, "elapsed_time": 9e17},
-        ["moving_time_positive"],
+    220: ({"moving_time": 9e17, "elapsed_time": 9e17}, ["end_not_ahead"]),
+    # A time that is none has no end.
+    221: (
+        {"moving_time": -9e17, "elapsed_time": -9e17},
+        ["moving_time_positive", "elapsed_time_positive"],
     ),
+    222: ({"elapsed_time": None}, ["elapsed_time_positive"]),
+    223: ({"moving_time": None, "elapsed_time": 9e17}, ["moving_time_positive"]),
     212: ({"start_date": "1979-12-31T23:59:59Z"}, ["start_date_present"]),
     # The record came in on 2 June, three days earlier.
     213: ({"start_date": "2024-06-05T00:00:00Z"}, ["start_date_present"]),

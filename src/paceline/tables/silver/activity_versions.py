@@ -16,7 +16,7 @@ from paceline.sources.refusals import ENCODING_UNKNOWN, END_NOT_AHEAD, REFUSAL, 
 from paceline.sources.source import EXPORT, IN_ENVELOPE, PLAIN
 from paceline.tables import names
 from paceline.tables.silver import fields, measures, versions
-from paceline.tables.windows import LONG_ELAPSED_S, end, in_window
+from paceline.tables.windows import end, in_window
 
 NAME = names.ACTIVITIES
 BRONZE = names.BRONZE_ACTIVITIES
@@ -60,7 +60,8 @@ WARNINGS = (VALUE_UNREADABLE, MEASURE_OUT_OF_RANGE, MOVING_TIME_UNKNOWN, CLOCK_B
 
 # An activity may begin and end so many days after the day on which it was received.
 MOST_DAYS_AHEAD = 2
-LONGEST_MOVING_S = 30 * 24 * 3600  # as the rule moving_time_positive says
+# A longer time is as good as this one, and no instant overflows.
+LONGEST_S = 10**12
 
 # How the fields of an image are read, besides texts and times; none may be read in vain.
 MEASURES = (
@@ -336,9 +337,10 @@ def _is_ahead(moment: Column) -> Column:
 
 
 def _ends_ahead() -> Column:
-    """Whether the end is ahead; times that no rule lets pass say nothing, and overflow nothing."""
-    elapsed = F.least(F.greatest(F.col("elapsed_time_s"), F.lit(0)), F.lit(LONG_ELAPSED_S + 1))
-    moving = F.when(F.col("moving_time_s").between(0, LONGEST_MOVING_S), F.col("moving_time_s"))
+    elapsed, moving = (
+        F.when(F.col(name) > LONGEST_S, F.lit(LONGEST_S)).when(F.col(name) >= 0, F.col(name))
+        for name in ("elapsed_time_s", "moving_time_s")
+    )
     return _is_ahead(end(F.col("start_date"), elapsed, moving))
 
 
