@@ -199,9 +199,11 @@ def test_the_tolerance_is_inclusive(write: Write) -> None:
 def activity(athlete: int, days_ago: int, **values: Any) -> dict[str, Any]:
     """An hour at threshold: 12 km, 100 TSS, and a published score that is out of date."""
     example = CONTRACTS["feature_store.activity_features"].example()
+    day = HORIZON - timedelta(days=days_ago)
     hour = {
         "athlete_id": athlete,
-        "local_day": HORIZON - timedelta(days=days_ago),
+        "event_timestamp": (day - date(1970, 1, 1)) // timedelta(microseconds=1),
+        "local_day": day,
         "sport_family": "run",
         "distance_km": 12.0,
         "moving_time_s": 3600,
