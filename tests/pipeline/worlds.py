@@ -116,7 +116,7 @@ class World:
         path.write_text(text, encoding="utf-8")
 
     def limit_speed(self, family: str, km_h: int) -> None:
-        """Gives runs or rides one greatest average speed in silver's contract, for all distances."""
+        """Gives runs or rides a greatest speed for all distances in silver's contract."""
         path = self.root / "conf" / "contracts" / "silver.strava_activities.odcs.yaml"
         text, found = re.subn(
             rf"(?s)(<> '{family}'.*?3\.6 \* distance_m <= ).*?( \* moving_time_s)",

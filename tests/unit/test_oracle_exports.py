@@ -460,7 +460,7 @@ def test_an_export_with_the_separators_of_a_spreadsheet():
         found = activity(export(separator.join(ENGLISH.split(",")), row))
         assert (found["name"], found["distance_m"]) == (f"a{separator}b", 200.0)
         assert (found["elapsed_time_s"], found["moving_time_s"]) == (100, 90)
-    note = ";".join("a note with more of them than columns".split() * 2)
+    note = ";".join(f"note {number}" for number in range(20))
     quoted = export(f'"{note}",{ENGLISH}', '"x;y;z",32,2021-05-02,n;m,Run,9,0.01,9,9,10')
     assert activity(quoted)["name"] == "n;m"
     assert activity(delivery("strava_export/athlete_id=7/activities.csv", "x;y")) is None
