@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tests.oracle import activities, athlete_settings
+from tests.oracle.duplicates import duplicates
 from tests.oracle.features import activity_features
 from tests.oracle.landing import records
 from tests.oracle.model import LIMITS, Conf, Delivery
@@ -31,6 +32,8 @@ KEYS = {
     "feature_store.athlete_rolling_features": ("athlete_id", "as_of_date"),
 }
 _SOURCES = ("strava_export", "strava_api", "debezium")
+# Those whose terms forbid that models learn from them.
+_RESTRICTED = ("strava_api",)
 
 Row = dict[str, Any]
 Table = dict[tuple[Any, ...], Row]
@@ -111,32 +114,47 @@ def _published(newest_first: list[Version]) -> Row:
 
 def _sub_activities(published: list[Row], versions: list[list[Version]]) -> Iterator[Row]:
     for parent, newest_first in zip(published, versions, strict=True):
-        images = [version.image for version in newest_first]
+        images = [(version.source, version.image) for version in newest_first]
         yield from sub_activity_rows(parent["athlete_id"], parent["activity_id"], images)
 
 
 def _features(rows: dict[str, list[Row]], conf: Conf) -> list[Row]:
-    settings, splits = defaultdict(list), defaultdict(list)
-    for row in rows["silver.athlete_settings"]:
-        settings[row["athlete_id"]].append(row)
-    for row in rows["silver.strava_sub_activity"]:
-        if row["kind"] == "split":
-            splits[row["activity_id"]].append(row)
+    settings = _by("athlete_id", rows["silver.athlete_settings"])
+    parts = _by("activity_id", rows["silver.strava_sub_activity"])
+    found = _duplicates(rows["silver.strava_activities"], conf)
     return [
-        activity_features(
-            activity,
-            splits[activity["activity_id"]],
-            athlete_settings.in_use(settings[activity["athlete_id"]], activity["local_day"]),
-            conf.default_threshold_pace_s_per_km,
-        )
+        {
+            **activity_features(
+                activity,
+                [part for part in parts[activity["activity_id"]] if part["kind"] == "split"],
+                athlete_settings.in_use(settings[activity["athlete_id"]], activity["local_day"]),
+                conf.default_threshold_pace_s_per_km,
+            ),
+            "is_duplicate_recording": activity["activity_id"] in found,
+            "is_restricted": any(
+                row["source"] in _RESTRICTED for row in (activity, *parts[activity["activity_id"]])
+            ),
+        }
         for activity in rows["silver.strava_activities"]
     ]
 
 
+def _duplicates(published: list[Row], conf: Conf) -> set[int]:
+    if not conf.detect_duplicate_recordings:
+        return set()
+    return set().union(*map(duplicates, _by("athlete_id", published).values()))
+
+
 def _rolling(features: list[Row], conf: Conf) -> Iterator[Row]:
-    by_athlete = defaultdict(list)
-    for row in features:
-        by_athlete[row["athlete_id"]].append(row)
-    for athlete_id, of_one in by_athlete.items():
+    """From every activity once: a second recording of it does not exist here."""
+    once = [row for row in features if not row["is_duplicate_recording"]]
+    for athlete_id, of_one in _by("athlete_id", once).items():
         for row in rolling_rows(of_one, conf):
             yield {"athlete_id": athlete_id, **row}
+
+
+def _by(column: str, rows: Iterable[Row]) -> dict[Any, list[Row]]:
+    groups: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row[column]].append(row)
+    return groups

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from tests.oracle.model import Conf
+from tests.oracle.model import LIMITS, Conf
 from tests.oracle.record import Record
 from tests.oracle.sub_activities import ARRAYS, array_of
 from tests.oracle.values import (
     DAY_US,
     EPOCH_DAY,
+    SECOND_US,
     boolean,
     clock_at_offset,
     clock_in_zone,
@@ -37,6 +39,7 @@ COLUMNS = (
 _RACES = (1, 11)
 _EARLIEST_START_US = (date(1980, 1, 1) - EPOCH_DAY).days * DAY_US
 _DAYS_OF_GRACE = 2
+_LONGEST_TRUSTED_ELAPSED_S = 86_400
 
 _FAMILIES = {
     "run": "Run TrailRun VirtualRun",
@@ -72,6 +75,18 @@ _FIELDS = {
 }
 _HEART_RATES = ("average_heartrate_bpm", "max_heartrate_bpm")
 _SENSORS = (*_HEART_RATES, "average_cadence_rpm", "average_watts_w")
+# What the measures that an activity can do without may be. Infinity is above the greatest DOUBLE.
+_RANGES = {
+    "elevation_gain_m": (0, LIMITS["elevation_gain_max_m"]),
+    **dict.fromkeys(
+        _HEART_RATES,
+        (LIMITS["average_heartrate_min_bpm"], LIMITS["average_heartrate_max_bpm"]),
+    ),
+    **dict.fromkeys(
+        ("average_cadence_rpm", "average_watts_w", "kilojoules", "calories"),
+        (0, sys.float_info.max),
+    ),
+}
 _FLAGS = ("is_race", "has_heartrate")
 _MOMENTS = ("start_date", "start_date_local")
 _MEASURES = [column for column, (_, read) in _FIELDS.items() if read is number]
@@ -82,6 +97,8 @@ def judged(record: Record, conf: Conf) -> tuple[Row, tuple[str, ...]]:
     row = activity_row(record, conf)
     if record.source == "debezium" and has_unknown_encoding(record.image):
         return row, ("encoding_unknown",)
+    if _ends_ahead(row, record.ingest_date):
+        return row, ("end_not_ahead",)
     return row, broken_rules(row, conf)
 
 
@@ -92,7 +109,7 @@ def activity_row(record: Record, conf: Conf) -> Row:
     row["athlete_id"], row["activity_id"] = record.key
     for column, (_, read) in _FIELDS.items():
         row[column] = read(image.get(_field_of(column, image, record.source)))
-    row = _without_idle_sensors(row, image)
+    row = _without_impossible_measures(_without_idle_sensors(row, image))
     row["moving_time_s"] = _moving_time(row)
     sport = string(image.get("sport_type"))
     sport = string(image.get("type")) if sport is None else sport
@@ -114,6 +131,23 @@ def _without_idle_sensors(row: Row, image: Mapping[str, Any]) -> Row:
     if boolean(image.get("has_heartrate")) is False:
         absent.update(_HEART_RATES)
     return {**row, **dict.fromkeys(absent)}
+
+
+def _without_impossible_measures(row: Row) -> Row:
+    """Nothing for a measure that cannot be; of two heart rates that contradict each other neither.
+
+    NaN is in no range.
+    """
+    impossible = {
+        column
+        for column, (least, most) in _RANGES.items()
+        if row[column] is not None and not least <= row[column] <= most
+    }
+    row = {**row, **dict.fromkeys(impossible)}
+    mean, most = (row[column] for column in _HEART_RATES)
+    if mean is not None and most is not None and mean > most:
+        row |= dict.fromkeys(_HEART_RATES)
+    return row
 
 
 def _moving_time(row: Row) -> int | None:
@@ -154,6 +188,22 @@ def _start_us(record: Record) -> int | None:
     return None if start is None or start // DAY_US > last_day else start
 
 
+def lasted_s(row: Row) -> int | None:
+    """How long an activity took: a watch that nobody stopped says nothing, so it is moving time."""
+    elapsed = row["elapsed_time_s"]
+    is_trusted = elapsed is None or elapsed <= _LONGEST_TRUSTED_ELAPSED_S
+    return elapsed if is_trusted else row["moving_time_s"]
+
+
+def _ends_ahead(row: Row, ingest_date: date) -> bool:
+    """Whether it ends on a day too far after that of ingest, though its start does not."""
+    start, lasted = row["start_date"], lasted_s(row)
+    if start is None or lasted is None:
+        return False
+    last_day = (ingest_date - EPOCH_DAY).days + _DAYS_OF_GRACE
+    return (start + lasted * SECOND_US) // DAY_US > last_day
+
+
 def _local_start(image: Mapping[str, Any], start: int | None, conf: Conf) -> datetime | None:
     """The clock of the place: the source's own, else that of the offset, the zone, the athlete."""
     said = wall_clock(image.get("start_date_local"))
@@ -185,8 +235,8 @@ def broken_rules(row: Row, conf: Conf) -> tuple[str, ...]:
         "moving_within_elapsed": moving is None or elapsed is None or moving <= elapsed + slack,
         "distance_not_negative": (not distance or 0.001 <= distance <= limit("distance_max_m")),
         "elevation_gain_range": gain is None or 0 <= gain <= limit("elevation_gain_max_m"),
-        "run_speed_max": row["sport_family"] != "run" or _within(row, limit("run_speed_max")),
-        "ride_speed_max": row["sport_family"] != "ride" or _within(row, limit("ride_speed_max")),
+        "run_speed_max": row["sport_family"] != "run" or _can_be_that_fast(row, conf),
+        "ride_speed_max": row["sport_family"] != "ride" or _can_be_that_fast(row, conf),
         "average_heartrate_range": mean is None or least <= mean <= greatest,
         "average_heartrate_below_max": mean is None or most is None or mean <= most,
         "numbers_finite": all(math.isfinite(row[name] or 0.0) for name in _MEASURES),
@@ -194,8 +244,8 @@ def broken_rules(row: Row, conf: Conf) -> tuple[str, ...]:
     return tuple(name for name, held in holds.items() if not held)
 
 
-def _within(row: Row, speed_km_h: float) -> bool:
+def _can_be_that_fast(row: Row, conf: Conf) -> bool:
     distance, moving = row["distance_m"], row["moving_time_s"]
     if distance is None or moving is None or moving <= 0:
         return True
-    return 3.6 * distance <= speed_km_h * moving
+    return 3.6 * distance <= conf.speed_limit(row["sport_family"], distance) * moving

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 Key = tuple[Any, ...]
 Row = Mapping[str, Any]
 
 _TOLERANCE = 1e-9
+
+
+def of_columns(rows: Mapping[Key, Row], names: Collection[str]) -> dict[Key, dict[str, Any]]:
+    """The rows with those of their columns that are named."""
+    return {
+        key: {name: value for name, value in row.items() if name in names}
+        for key, row in rows.items()
+    }
 
 
 def differences(

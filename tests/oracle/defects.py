@@ -4,7 +4,8 @@ A third of the rows is good. The others have a defect or a few of these kinds: a
 infinities, -0.0, the smallest and greatest values of a type, empty texts, texts with a newline
 inside or at the end, dates far away, the value of another column, and the values at which a
 predicate turns. Those are found in its text: numbers, texts and timestamps with their neighbours,
-and for `a <= b` the values at which one column passes the other.
+and for `a <= b` the values at which one column passes the other. Speeds are also planted on both
+sides of each distance from which another one is the greatest.
 
 Whole numbers go to the ends of BIGINT, so predicates may compare them, but calculate with them in
 DOUBLE only. Never are two of them huge and close to each other, where DOUBLE cannot tell them
@@ -22,6 +23,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
+
+from tests.oracle.model import SPEED_LIMITS, speed_limit
 
 Row = dict[str, Any]
 
@@ -180,8 +183,27 @@ def _defects(table: Table, chance: random.Random) -> Iterator[_Defect]:
     types = {field.name: field.type for field in table.fields}
     for predicate in table.predicates:
         yield from _crossings(predicate, types)
+    if types.keys() >= {"sport_family", "distance_m", "moving_time_s", "elapsed_time_s"}:
+        yield from _greatest_speeds()
     if others := [field.name for field in table.fields if not field.is_key]:
         yield _put(dict.fromkeys(others))
+
+
+def _greatest_speeds() -> Iterator[_Defect]:
+    """Where the limit changes, and just below: the whole seconds that keep it, and one less."""
+    for family, limits in SPEED_LIMITS.items():
+        for begin, _ in limits[1:]:
+            for distance in (math.nextafter(begin, 0.0), float(begin)):
+                keeps_s = math.ceil(3.6 * distance / speed_limit(family, distance))
+                for seconds in (keeps_s, keeps_s - 1):
+                    yield _put(
+                        {
+                            "sport_family": family,
+                            "distance_m": distance,
+                            "moving_time_s": seconds,
+                            "elapsed_time_s": seconds,
+                        }
+                    )
 
 
 def _put(values: Row) -> _Defect:

@@ -25,6 +25,8 @@ _UNITS_M = (METRES_PER_KM, METRES_PER_METRE, METRES_PER_NAUTICAL_MILE)
 # The unit of the first distance; of every other sport it is the kilometre.
 _UNIT_OF_SPORT_M = {"swim": METRES_PER_METRE, "sail": METRES_PER_NAUTICAL_MILE}
 _MOST_SECONDS_APART = 1
+# Strava's own, and those of spreadsheets.
+_SEPARATORS = (",", ";", "\t")
 
 # Field of an API object -> column of the export.
 _FIELDS = {
@@ -44,11 +46,12 @@ _FIELDS = {
 def export_records(delivery: Delivery, athlete_id: int | None) -> Iterator[Record]:
     """One record per row; its payload is the header line, a newline and the row."""
     (_, header), *rows = list(_texts(delivery.text)) or [(1, "")]
-    names = _fields(header) or []
+    separator = max(_SEPARATORS, key=lambda each: len(_fields(header, each) or []))
+    names = _fields(header, separator) or []
     for line, text in rows:
         place = Place(line)
         payload = f"{header}\n{text}"
-        values = _fields(text)
+        values = _fields(text, separator)
         if values is None:
             yield record(delivery, "strava_export", payload, place)
         else:
@@ -92,9 +95,9 @@ def _texts(text: str) -> Iterator[tuple[int, str]]:
         yield start, "\n".join(open_lines)
 
 
-def _fields(text: str) -> list[str] | None:
+def _fields(text: str, separator: str) -> list[str] | None:
     try:
-        return next(csv.reader(io.StringIO(text, newline="")), [])
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
     except csv.Error:
         return None
 

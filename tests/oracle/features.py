@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from tests.oracle.activities import lasted_s
 from tests.oracle.values import SECOND_US
 
 Row = dict[str, Any]
 
-_LONGEST_TRUSTED_ELAPSED_S = 86_400
 _FEWEST_SPLITS = 4
+_SLOWEST_BELIEVED_KM_H = 1.5
 # The factor and the exponent of Banister's training impulse.
 _BANISTER = {"F": (0.86, 1.67), "M": (0.64, 1.92)}
 _LTHR_SHARE_OF_RESERVE = 0.85
@@ -27,16 +28,15 @@ def activity_features(
     pace = moving / 60 / distance_km if distance_km else None
     threshold_s = settings.get("threshold_pace_s_per_km") or default_threshold_s_per_km
     threshold = threshold_s / 60
-    is_run = activity["sport_family"] == "run"
-    intensity = threshold / pace if is_run and pace is not None else None
+    has_pace = activity["sport_family"] == "run" and pace is not None
+    intensity = threshold / pace if has_pace and _is_believed(distance, moving) else None
     reserve = _reserve_ratio(activity["average_heartrate_bpm"], settings)
     trimp = None if reserve is None else _trimp(moving, reserve, settings)
     method, tss = _tss(moving, intensity, trimp, settings)
-    trusted_s = elapsed if elapsed <= _LONGEST_TRUSTED_ELAPSED_S else moving
     return {
         "athlete_id": activity["athlete_id"],
         "activity_id": activity["activity_id"],
-        "event_timestamp": activity["start_date"] + trusted_s * SECOND_US,
+        "event_timestamp": end_us(activity),
         "local_day": activity["local_day"],
         "sport_family": activity["sport_family"],
         "is_race": activity["is_race"],
@@ -57,6 +57,15 @@ def activity_features(
         "efficiency_m_per_beat": _efficiency(activity),
         **_split_features(splits),
     }
+
+
+def end_us(activity: Row) -> int:
+    return activity["start_date"] + lasted_s(activity) * SECOND_US
+
+
+def _is_believed(distance_m: float, moving_s: int) -> bool:
+    """Whether it is a distance that somebody ran, not what a treadmill or a GPS has drifted."""
+    return 3.6 * distance_m >= _SLOWEST_BELIEVED_KM_H * moving_s
 
 
 def _reserve_ratio(mean_bpm: float | None, settings: Row) -> float | None:

@@ -50,9 +50,12 @@ _ATL_STEP = 1 - math.exp(-1 / 7)
 def rolling_rows(features: Iterable[Row], conf: Conf) -> Iterator[Row]:
     """The rows of one athlete up to the horizon, from the features of all their activities."""
     days: dict[date, Counter[str]] = defaultdict(Counter)
+    ends_us: dict[date, int] = defaultdict(int)
     for activity in features:
-        if activity["local_day"] <= conf.horizon:
-            days[activity["local_day"]].update(_summands(activity))
+        day = activity["local_day"]
+        if day <= conf.horizon:
+            days[day].update(_summands(activity))
+            ends_us[day] = max(ends_us[day], activity["event_timestamp"])
     if not days:
         return
     first = last_active = min(days)
@@ -63,6 +66,8 @@ def rolling_rows(features: Iterable[Row], conf: Conf) -> Iterator[Row]:
         name: before + list(accumulate(_on(days, day, name) for day in history)) for name in _UNITS
     }
     ctl = atl = 0.0
+    # No activity is from before 1980.
+    known_us = last_end_us = 0
     for history_days, day in enumerate(history, start=1):
         today = _LONGEST_WINDOW + history_days
         form = ctl - atl
@@ -70,13 +75,17 @@ def rolling_rows(features: Iterable[Row], conf: Conf) -> Iterator[Row]:
         ctl = ctl + _CTL_STEP * (tss - ctl)
         atl = atl + _ATL_STEP * (tss - atl)
         last_active = day if day in days else last_active
+        last_end_us = max(last_end_us, ends_us.get(day, 0))
         resting = (day - last_active).days
         if resting > conf.dormant_after_days:
             continue
+        # From noon UTC of the day after, when the day is over everywhere; but no earlier than the
+        # activities that it counts, and later than the row before.
+        next_noon_us = ((day - EPOCH_DAY).days + 1) * DAY_US + DAY_US // 2
+        known_us = max(next_noon_us, last_end_us, known_us + 1)
         yield {
             "as_of_date": day,
-            # Noon UTC of the day after, when the day is over everywhere.
-            "event_timestamp": ((day - EPOCH_DAY).days + 1) * DAY_US + DAY_US // 2,
+            "event_timestamp": known_us,
             **_sums(totals, today),
             "ctl_ewma_42d": ctl,
             "atl_ewma_7d": atl,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from tests.oracle.model import LIMITS
+from tests.oracle.model import LIMITS, speed_limit
 from tests.oracle.rules_features import ACTIVITY_FEATURES, ROLLING_FEATURES
 from tests.oracle.rules_parts import (
     Row,
@@ -74,14 +74,15 @@ def _is_distance(row: Row) -> bool:
     return distance is None or distance == 0 or 0.001 <= distance <= LIMITS["distance_max_m"]
 
 
-def _speed_at_most(family: str, km_h: float) -> Verdict:
+def _no_faster_than_its_distance_allows(family: str) -> Verdict:
     """Where distance and time tell a speed, and the sport is of the family."""
 
     def keeps(row: Row) -> bool:
         distance, moving = row["distance_m"], row["moving_time_s"]
         if row["sport_family"] != family or distance is None or moving is None or moving <= 0:
             return True
-        return at_most(_KM_H_PER_M_S * distance, float(km_h) * moving)
+        km_h = float(speed_limit(family, distance))
+        return at_most(_KM_H_PER_M_S * distance, km_h * moving)
 
     return keeps
 
@@ -138,8 +139,8 @@ _ACTIVITIES: dict[str, Verdict] = {
     "moving_within_elapsed": _moves_within_elapsed,
     "distance_not_negative": _is_distance,
     "elevation_gain_range": within(0, LIMITS["elevation_gain_max_m"], "elevation_gain_m"),
-    "run_speed_max": _speed_at_most("run", LIMITS["run_speed_max"]),
-    "ride_speed_max": _speed_at_most("ride", LIMITS["ride_speed_max"]),
+    "run_speed_max": _no_faster_than_its_distance_allows("run"),
+    "ride_speed_max": _no_faster_than_its_distance_allows("ride"),
     "average_heartrate_range": within(
         LIMITS["average_heartrate_min_bpm"],
         LIMITS["average_heartrate_max_bpm"],

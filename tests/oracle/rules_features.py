@@ -25,6 +25,7 @@ from tests.oracle.values import EPOCH, EPOCH_DAY
 _HOUR_S = 3600.0
 _LOAD_PER_HOUR = 225.0
 _WINDOWS = (7, 30, 90)
+_SLOWEST_BELIEVED_KM_H = 1.5
 _NEXT_NOON = timedelta(days=1, hours=12)
 
 _AMOUNTS = (
@@ -56,8 +57,10 @@ def _has_pace_with_distance(row: Row) -> bool:
 
 
 def _has_intensity_with_pace_of_run(row: Row) -> bool:
+    """A run that is slower than anyone's has a pace, but one that says nothing of its intensity."""
     is_paced_run = row["sport_family"] == "run" and row["pace_min_km"] is not None
-    return is_paced_run == (row["intensity_factor"] is not None)
+    is_believed = at_most(_SLOWEST_BELIEVED_KM_H, row["speed_km_h"])
+    return (is_paced_run and is_believed) == (row["intensity_factor"] is not None)
 
 
 def _names_method_of_its_inputs(row: Row) -> bool:
@@ -77,12 +80,12 @@ def _load_is_plausible(row: Row) -> bool:
     return at_most(_HOUR_S * load, _LOAD_PER_HOUR * moving)
 
 
-def _usable_from_next_noon(row: Row) -> bool:
+def _usable_from_next_noon_at_the_earliest(row: Row) -> bool:
     if row["as_of_date"] is None:
         return True
     if row["event_timestamp"] is None:
         return False
-    return row["event_timestamp"] - EPOCH == row["as_of_date"] - EPOCH_DAY + _NEXT_NOON
+    return row["event_timestamp"] - EPOCH >= row["as_of_date"] - EPOCH_DAY + _NEXT_NOON
 
 
 def _nested(name: str, *days: int) -> Verdict:
@@ -151,7 +154,7 @@ ACTIVITY_FEATURES: dict[str, Verdict] = {
 ROLLING_FEATURES: dict[str, Verdict] = {
     "athlete_id_present": present("athlete_id"),
     "as_of_date_present": present("as_of_date"),
-    "event_timestamp_next_noon": _usable_from_next_noon,
+    "event_timestamp_next_noon": _usable_from_next_noon_at_the_earliest,
     "counts_not_negative": _known_and_not_negative(*_COUNTS),
     "measures_not_negative": _known_and_not_negative(*_ROLLED_AMOUNTS),
     "ewma_not_negative": all_of(at_least("ctl_ewma_42d", 0), at_least("atl_ewma_7d", 0)),

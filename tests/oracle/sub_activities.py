@@ -25,12 +25,15 @@ _DISTANCE_MAX_M = 2_000_000
 
 
 def sub_activity_rows(
-    athlete_id: int, activity_id: int, images: list[Mapping[str, Any]]
+    athlete_id: int, activity_id: int, images: list[tuple[str, Mapping[str, Any]]]
 ) -> Iterator[Row]:
-    """The rows of an activity, of the first of its images (newest first) that has each array."""
+    """The rows of an activity, of the first of its images (newest first) that has each array.
+
+    An image comes with the name of its source.
+    """
     for kind, (array_name, index_name) in _KINDS.items():
-        arrays = (array_of(image.get(array_name)) for image in images)
-        parts = next((array for array in arrays if array is not None), [])
+        arrays = ((source, array_of(image.get(array_name))) for source, image in images)
+        source, parts = next((found for found in arrays if found[1] is not None), (None, []))
         parts = [part if isinstance(part, dict) else {} for part in parts]
         for sub_index, part in zip(_indexes(parts, index_name), parts, strict=True):
             row = {
@@ -39,6 +42,7 @@ def sub_activity_rows(
                 "kind": kind,
                 "sub_index": sub_index,
                 **_measured(part, kind),
+                "source": source,
             }
             if _is_valid(row):
                 yield row

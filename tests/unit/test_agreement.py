@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -199,11 +199,11 @@ def test_the_tolerance_is_inclusive(write: Write) -> None:
 def activity(athlete: int, days_ago: int, **values: Any) -> dict[str, Any]:
     """An hour at threshold: 12 km, 100 TSS, and a published score that is out of date."""
     example = CONTRACTS["feature_store.activity_features"].example()
-    local_day = HORIZON - timedelta(days=days_ago)
+    day = HORIZON - timedelta(days=days_ago)
     hour = {
         "athlete_id": athlete,
-        "event_timestamp": datetime.combine(local_day, time(7), UTC),
-        "local_day": local_day,
+        "event_timestamp": (day - date(1970, 1, 1)) // timedelta(microseconds=1),
+        "local_day": day,
         "is_duplicate_recording": False,
         "sport_family": "run",
         "distance_km": 12.0,

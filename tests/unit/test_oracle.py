@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracle import LIMITS, Conf
+from tests.oracle import Conf
+from tests.oracle.compare import of_columns
 from tests.oracle.worlds import (
     ACTIVITIES,
     RUN,
@@ -34,7 +35,8 @@ def test_columns_and_types_are_those_of_the_contracts():
     for name, rows in tables.items():
         text = (CONTRACTS / f"{name}.odcs.yaml").read_text()
         columns = dict(re.findall(r"- name: (\w+)\n +logicalType: .*\n +physicalType: (\w+)", text))
-        for row in rows.values():
+        # A column that the oracle knows may come to the contract later.
+        for row in of_columns(rows, columns).values():
             assert list(row) == list(columns), name
             for column, value in row.items():
                 assert value is None or type(value) is kinds[columns[column]], (name, column)
@@ -58,7 +60,11 @@ def test_rules_come_in_the_order_of_the_contracts():
         assert list(rules) == [name for name in names[table] if name in rules]
         broken[table] += rules
     not_broken = set(names[ACTIVITIES]) - set(broken[ACTIVITIES])
-    assert not_broken == {"ride_speed_max"}
+    # What an optional measure breaks is not there: it becomes NULL before it is judged.
+    assert not_broken == {
+        *("ride_speed_max", "elevation_gain_range"),
+        *("average_heartrate_range", "average_heartrate_below_max"),
+    }
     assert set(names[SETTINGS]) == set(broken[SETTINGS])
 
 
@@ -166,11 +172,9 @@ def test_a_document_and_the_athlete_in_the_folder():
         ({"moving_time": -1}, ("moving_time_positive",)),
         ({"elapsed_time": 2997}, ("moving_within_elapsed",)),
         ({"distance": 0.0005}, ("distance_not_negative",)),
-        ({"total_elevation_gain": 50_001}, ("elevation_gain_range",)),
-        ({"distance": 18_334}, ("run_speed_max",)),
+        # 25 km/h for 3,000 s are 20,833.3 m, 80 km/h are 66,666.7 m.
+        ({"distance": 20_834}, ("run_speed_max",)),
         ({"sport_type": "Ride", "distance": 66_667}, ("ride_speed_max",)),
-        ({"average_heartrate": 24.0}, ("average_heartrate_range",)),
-        ({"average_heartrate": 150, "max_heartrate": 149}, ("average_heartrate_below_max",)),
         ({"athlete": None}, ("athlete_id_present",)),
     ],
 )
@@ -182,18 +186,20 @@ def test_rules(fields, rules):
 
 
 def test_the_edges_of_rules_pass():
-    edges = {"elapsed_time": 2998, "distance": 18_333, "average_heartrate": 25}
-    assert activity(api({**RUN, **edges, "start_date": "2025-01-03T23:59:59Z"}))
+    edges = {"elapsed_time": 2998, "distance": 20_833, "average_heartrate": 25}
+    assert activity(api({**RUN, **edges, "start_date": "2025-01-03T23:10:00Z"}))
     assert activity(api({**RUN, "distance": 0}))
     assert activity(api({**RUN, "distance": None}))
 
 
 def test_limits_can_be_changed():
     assert refusals(api(RUN), limits={"run_speed_max": 11.9})
+    half = {**RUN, "distance": 21_098.0, "moving_time": 3_000}
+    assert refusals(api(half))
+    assert activity(api(half), limits={"run_speed_max": 25.4})
     assert activity(api({**RUN, "elapsed_time": 2900}), limits={"moving_within_elapsed_s": 100})
     with pytest.raises(ValueError, match="walk_speed_max"):
         Conf(date(2024, 1, 1), limits={"walk_speed_max": 9})
-    assert LIMITS["run_speed_max"] == 22
 
 
 def test_what_cannot_be_read():

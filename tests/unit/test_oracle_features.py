@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from tests.oracle.compare import differences
+from tests.oracle.compare import differences, of_columns
 from tests.oracle.worlds import (
     FEATURES,
     RUN,
     SETTINGS,
     api,
+    change,
     days,
     features,
     refusals,
@@ -45,6 +46,36 @@ def test_without_a_distance_there_is_no_pace():
     assert [row[name] for name in names] == [None] * 5
     assert row["speed_km_h"] == 0.0
     assert row["event_timestamp"] == 1_717_221_600_000_000 + 3_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        # 1.5 km in an hour are 40:00 per kilometre, an intensity of 4.5 / 40 and 1.265625 TSS.
+        ({"distance": 1500.0}, (40.0, 0.1125, 1.265625, "pace")),
+        # An hour at the heart rate of the threshold are 100 TSS.
+        ({"distance": 1440.0}, (125 / 3, None, 100.0, "hr")),
+        ({"distance": 1.0}, (60_000.0, None, 100.0, "hr")),
+        ({"distance": 1499.999}, (60 / 1.499999, None, 100.0, "hr")),
+        ({"distance": 1440.0, "average_heartrate": 0}, (125 / 3, None, None, None)),
+        ({"distance": 1440.0, "sport_type": "Walk"}, (125 / 3, None, 100.0, "hr")),
+        ({"distance": 0.0}, (None, None, 100.0, "hr")),
+        # 60 m in 144 s are 1.5 km/h.
+        ({"distance": 60.0, "moving_time": 144}, (40.0, 0.1125, 0.050625, "pace")),
+        ({"distance": 60.0, "moving_time": 145}, (145 / 3.6, None, 4.027778, "hr")),
+    ],
+)
+def test_a_distance_that_cannot_be_believed_gives_no_load(fields, expected):
+    hour = {**RUN, "moving_time": 3600, "elapsed_time": 3600, "average_heartrate": 150, **fields}
+    hearts = {"hr_max_bpm": 190, "hr_rest_bpm": 50, "lthr_bpm": 150}
+    row = features(api(hour), settings(valid_from="2024-01-01", **hearts))
+    names = "pace_min_km", "intensity_factor", "estimated_tss", "tss_method"
+    assert tuple(row[name] for name in names) == pytest.approx(expected)
+    moving = hour["moving_time"]
+    assert row["speed_km_h"] == pytest.approx(3.6 * hour["distance"] / moving)
+    assert row["elapsed_pace_min_km"] == (
+        pytest.approx(60 / (hour["distance"] / 1000)) if hour["distance"] else None
+    )
 
 
 def test_load_by_heart_rate():
@@ -125,9 +156,81 @@ def test_three_days_of_moving_averages():
     assert found["2024-06-01"]["event_timestamp"] == noon
 
 
+def instant(text):
+    return int(datetime.fromisoformat(f"{text}+00:00").timestamp()) * 1_000_000
+
+
+def known(*deliveries, **conf):
+    """When the rolling rows are known, by day of June."""
+    return {day[-2:]: row["event_timestamp"] for day, row in days(*deliveries, **conf).items()}
+
+
+# Five days of running, 500 km, whose clock was never stopped.
+LONG = {
+    **RUN,
+    "distance": 500_000.0,
+    "moving_time": 432_000,
+    "elapsed_time": 432_000,
+}
+END_OF_LONG = "2024-06-06T06:00"
+
+
+def test_a_row_is_known_when_its_activities_are_over():
+    found = known(api(LONG), horizon="2024-06-06")
+    end = instant(END_OF_LONG)
+    assert found == {
+        **{"01": end, "02": end + 1, "03": end + 2, "04": end + 3},
+        **{"05": instant("2024-06-06T12:00"), "06": instant("2024-06-07T12:00")},
+    }
+    # A clock that ran on for five days does not count.
+    stopped = known(api({**LONG, "moving_time": 3000, "distance": 9000.0}), horizon="2024-06-02")
+    assert stopped == {"01": instant("2024-06-02T12:00"), "02": instant("2024-06-03T12:00")}
+
+
+def test_a_row_is_known_without_the_long_activity_when_that_is_deleted():
+    gone = change("d", {"id": 1}, 10**12)
+    other = run_on("2024-06-02")
+    found = known(api(LONG, other), gone, horizon="2024-06-03")
+    assert found == {"02": instant("2024-06-03T12:00"), "03": instant("2024-06-04T12:00")}
+    found = known(api(LONG, other), horizon="2024-06-03")
+    assert [found[day] - instant(END_OF_LONG) for day in ("01", "02", "03")] == [0, 1, 2]
+
+
+def test_a_night_far_in_the_west():
+    # From 23:00 to 05:00 at UTC-12 the next noon in UTC passes.
+    night = {
+        **RUN,
+        "start_date": "2024-06-11T11:00:00Z",
+        "start_date_local": "2024-06-10T23:00:00Z",
+        "moving_time": 20_000,
+        "elapsed_time": 21_600,
+        "distance": 40_000.0,
+    }
+    found = known(api(night), horizon="2024-06-11")
+    assert found == {"10": instant("2024-06-11T17:00"), "11": instant("2024-06-12T12:00")}
+
+
+def test_rows_are_known_one_after_the_other_also_across_a_gap():
+    long = {**LONG, "moving_time": 691_200, "elapsed_time": 691_200}
+    runs = api(long, run_on("2024-06-05"))
+    found = known(runs, horizon="2024-06-06", dormant_after_days=2)
+    end = instant("2024-06-09T06:00")
+    assert found == {"01": end, "02": end + 1, "03": end + 2, "05": end + 3, "06": end + 4}
+
+
+def test_what_lies_beyond_the_horizon_keeps_no_row_waiting():
+    late = {
+        **LONG,
+        "start_date": "2024-06-02T23:00:00Z",
+        "start_date_local": "2024-06-03T01:00:00Z",
+    }
+    found = known(api(run_on("2024-06-02"), {**late, "id": 2}), horizon="2024-06-02")
+    assert found == {"02": instant("2024-06-03T12:00")}
+
+
 def test_sums_of_windows():
     ride = {**RUN, "sport_type": "Ride", "distance": 20000, "total_elevation_gain": 100.5}
-    treadmill = {**RUN, "id": 2, "distance": 0}
+    treadmill = {**RUN, "id": 2, "distance": 0, "start_date": "2024-06-01T07:00:00Z"}
     found = days(api({**ride, "id": 3}, treadmill, RUN), horizon="2024-08-30")
     day = found["2024-06-01"]
     assert (day["activities_1d"], day["activities_without_tss_1d"], day["runs_7d"]) == (3, 2, 2)
@@ -186,6 +289,11 @@ def test_monotony():
     assert found["2024-06-14"]["monotony_7d"] is None
     equal = [run_on(f"2024-06-{day:02}", 33.3) for day in range(1, 8)]
     assert days(api(*equal))["2024-06-07"]["monotony_7d"] is None
+
+
+def test_rows_are_compared_in_some_of_their_columns():
+    rows = {(1, "a"): {"x": 1, "y": 1.0}, (2, "b"): {"x": None, "y": 0.0}}
+    assert of_columns(rows, ["x", "z"]) == {(1, "a"): {"x": 1}, (2, "b"): {"x": None}}
 
 
 def test_differences_are_readable():

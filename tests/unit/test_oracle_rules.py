@@ -22,6 +22,7 @@ FEATURES = "feature_store.activity_features"
 ROLLING = "feature_store.athlete_rolling_features"
 COUNT = 400
 NAN, INF = math.nan, math.inf
+FOR_RUNS = "intensity_factor_of_runs"
 DIGEST = "0123456789abcdef" * 4
 TYPES = {
     **{"BIGINT": int, "INT": int, "DOUBLE": float, "STRING": str, "BOOLEAN": bool},
@@ -99,13 +100,10 @@ VERDICTS = {
             {"distance_m": 0.0009},
             "distance_not_negative run_slower_than_3_km_h gain_over_200_m_per_km",
         ),
-        # In 3600 s 22 km/h are 22 km; the limit of another family is another one.
-        ({"distance_m": 22_000.0, "moving_time_s": 3600, "elapsed_time_s": 3600}, ""),
-        ({"distance_m": 22_001.0, "moving_time_s": 3600, "elapsed_time_s": 3600}, "run_speed_max"),
-        (
-            {"distance_m": 22_001.0, "moving_time_s": 3600, "sport_family": None},
-            "moving_within_elapsed",
-        ),
+        # The limit of another family is another one.
+        ({"distance_m": 22_000.0, "moving_time_s": 2900}, "run_speed_max"),
+        ({"distance_m": 22_000.0, "moving_time_s": 2900, "sport_family": "ride"}, ""),
+        ({"distance_m": 22_000.0, "moving_time_s": 2900, "sport_family": None}, ""),
         # 2500 m in 3000 s are 3 km/h.
         ({"distance_m": 2500.0}, ""),
         ({"distance_m": 2499.9}, "run_slower_than_3_km_h"),
@@ -174,6 +172,12 @@ VERDICTS = {
         ({"pace_min_km": None}, "pace_with_distance intensity_factor_of_runs"),
         ({"pace_min_km": NAN}, "numbers_finite run_pace_plausible"),
         ({"pace_min_km": 20.0}, ""),
+        ({"speed_km_h": 1.5}, ""),
+        ({"speed_km_h": math.nextafter(1.5, 0)}, FOR_RUNS),
+        ({"speed_km_h": 1.4, "intensity_factor": None, "tss_method": "hr"}, ""),
+        ({"speed_km_h": 1.5, "intensity_factor": None, "tss_method": "hr"}, FOR_RUNS),
+        ({"speed_km_h": NAN}, "numbers_finite"),
+        ({"speed_km_h": None}, FOR_RUNS),
         ({"sport_family": "ride"}, "intensity_factor_of_runs"),
         ({"sport_family": "ride", "intensity_factor": None, "tss_method": "hr"}, ""),
         ({"sport_family": None}, "sport_family_known intensity_factor_of_runs"),
@@ -188,7 +192,12 @@ VERDICTS = {
     ROLLING: [
         ({"event_timestamp": None}, "event_timestamp_next_noon"),
         ({"as_of_date": None}, "as_of_date_present"),
-        ({"event_timestamp": datetime(2024, 6, 2, 12, 0, 0, 1, UTC)}, "event_timestamp_next_noon"),
+        ({"event_timestamp": datetime(2024, 6, 2, 12, 0, 0, 1, UTC)}, ""),
+        ({"event_timestamp": datetime(2024, 7, 2, 7, tzinfo=UTC)}, ""),
+        (
+            {"event_timestamp": datetime(2024, 6, 2, 11, 59, 59, 999_999, UTC)},
+            "event_timestamp_next_noon",
+        ),
         ({"as_of_date": date(9999, 12, 31)}, "event_timestamp_next_noon"),
         (
             {
@@ -240,6 +249,37 @@ VERDICTS = {
 )
 def test_verdicts(table, changes, expected):
     assert after(table, **changes) == expected
+
+
+# Sport family, distance in m, and the whole seconds in which it can be done, but not in one less.
+FASTEST = [
+    ("run", 399.0, 32),
+    ("run", 400.0, 40),
+    ("run", 799.9, 79),
+    ("run", 800.0, 93),
+    ("run", 1499.9, 175),
+    ("run", 1500.0, 190),
+    ("run", 4999.0, 632),
+    ("run", 5000.0, 693),
+    ("run", 9999.0, 1385),
+    ("run", 10_000.0, 1440),
+    ("run", 21_096.0, 3038),
+    ("run", 21_097.0, 3165),
+    ("run", 42_194.0, 6330),
+    ("run", 42_195.0, 6605),
+    ("run", 100_000.0, 15_653),
+    ("ride", 4999.0, 180),
+    ("ride", 5000.0, 225),
+    ("ride", 40_000.0, 1800),
+]
+
+
+@pytest.mark.parametrize(("family", "distance", "seconds"), FASTEST)
+def test_the_greatest_speed_follows_the_distance(family, distance, seconds):
+    row = {"sport_family": family, "distance_m": distance, "elevation_gain_m": None}
+    row["elapsed_time_s"] = seconds
+    assert after(ACTIVITIES, **row, moving_time_s=seconds) == ""
+    assert after(ACTIVITIES, **row, moving_time_s=seconds - 1) == f"{family}_speed_max"
 
 
 def test_a_rolling_row_of_which_nothing_is_known_breaks_what_needs_a_value():
@@ -337,9 +377,20 @@ def test_generated_rows_hold_the_values_at_which_predicates_turn():
     # The example moved for 3000 s of 3100 s, and 2 s more than all of them are granted.
     assert {2_592_000, 2_592_001, 3102, 3103} <= values(ACTIVITIES, "moving_time_s")
     assert {2997, 2998} <= values(ACTIVITIES, "elapsed_time_s")
-    # At 22 and 80 km/h for 3000 s: 22 x 3000 / 3.6 = 18333.3, 80 x 3000 / 3.6 = 66666.7.
-    distances = {str(distance)[:5] for distance in values(ACTIVITIES, "distance_m")}
-    assert {"18333", "66666"} <= distances
+    # A run of 3000 s at 3 km/h is 2500 m.
+    assert {0.001, math.nextafter(0.001, 0), 2_000_000.0} <= values(ACTIVITIES, "distance_m")
+    assert any(f"{distance}"[:4] == "2500" for distance in values(ACTIVITIES, "distance_m"))
+
+
+def test_generated_rows_hold_the_greatest_speeds():
+    rows = defects.rows(TABLES[ACTIVITIES], seed=1, count=COUNT)
+    speeds = {(row["sport_family"], row["distance_m"], row["moving_time_s"]) for row in rows}
+    just_below = math.nextafter(21_097.0, 0.0)
+    for family, distance, seconds in ("run", 400.0, 40), ("ride", 5000.0, 225):
+        assert {(family, distance, seconds), (family, distance, seconds - 1)} <= speeds
+    # 21,097 m at 25 and at 24 km/h are 3,037.97 and 3,164.55 s.
+    assert {("run", just_below, 3038), ("run", just_below, 3037)} <= speeds
+    assert {("run", 21_097.0, 3165), ("run", 21_097.0, 3164)} <= speeds
 
 
 def test_generated_rows_exchange_columns_and_put_nan_into_both():
