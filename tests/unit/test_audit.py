@@ -132,8 +132,8 @@ def test_what_was_accepted_passes_and_what_is_worse_does_not():
     assert checks(worse)["broken_share"] == (0.5, WARN)
 
 
-# Batches of 100 records at the limit of 25 %: records and broken ones of all, of the broken
-# deliveries, and the share that is judged.
+# Batches of 100 records, the fewest of which shares are judged, at the limit of 25 %: records and
+# broken ones of all, of the broken deliveries, and the share that is judged.
 BATCHES = [
     # 60 good ones beside 30 of which 25 are broken, and ten broken ones elsewhere: 10 of 70.
     (100, 35, 30, 25, (10 / 70, PASS)),
@@ -151,13 +151,21 @@ BATCHES = [
 def test_a_delivery_that_is_broken_by_itself_counts_in_no_share(
     records, broken, held, held_broken, expected
 ):
-    found = BrokenDeliveries(1, held, held_broken, kept=held - held_broken)
-    staged = {"insert": records - broken, "quarantine": broken, "delete": 9, "resolve": 9}
-    batch = judged(staged=staged, marked=broken, deliveries=found, judges_records=True)
-    assert checks(batch)["broken_share"] == expected
-    assert checks(batch)["delivery_broken"] == (1, WARN)
-    assert [check.name for check in batch.failures] == ["broken_share"] * (expected[1] == FAIL)
-    always = judged("ALWAYS", staged=staged, marked=broken, deliveries=found, judges_records=True)
+    batch = {
+        "staged": {"insert": records - broken, "quarantine": broken, "delete": 9, "resolve": 9},
+        "marked": broken,
+        "refused": {RULE: broken},
+        "deliveries": BrokenDeliveries(1, held, held_broken, kept=held - held_broken),
+        "contract": replace(CONTRACT, thresholds=replace(LIMITS, min_rows=records)),
+        "judges_records": True,
+    }
+    found = judged(**batch)
+    assert checks(found)["broken_share"] == expected
+    assert checks(found)["delivery_broken"] == (1, WARN)
+    over_limit = ["broken_share"] * (expected[1] == FAIL)
+    assert [check.name for check in found.failures] == over_limit
+    assert [check.name for check in judged("STRICT", **batch).failures] == [RULE, *over_limit]
+    always = judged("ALWAYS", **batch)
     assert (always.verdict, always.failures) == (WARN, [])
 
 
