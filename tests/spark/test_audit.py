@@ -6,8 +6,14 @@ from datetime import UTC, datetime
 import pytest
 
 from paceline.contract import NullLimit, Thresholds
-from paceline.publish.audit import ERROR, FAIL, PASS, AuditContext, audit
-from paceline.publish.staged import INSERT, REFUSE, REMOVE, UPDATE, staging_ddl
+from paceline.publish.audit import ERROR, FAIL, PASS, WARN, AuditContext, audit
+from paceline.publish.broken_deliveries import (
+    NONE,
+    BrokenDeliveries,
+    Delivery,
+    broken_deliveries,
+)
+from paceline.publish.staged import INSERT, REFUSE, REMOVE, RESOLVE, UPDATE, staging_ddl
 from tests.spark.given import CONTRACTS, row
 
 NOW = datetime(2026, 7, 1, 6, tzinfo=UTC)
@@ -23,12 +29,13 @@ CONTRACT = replace(CONTRACTS[NAME], thresholds=LIMITS)
 
 
 def staged(spark, *rows):
-    """Staged rows of (op, cells, broken rules)."""
+    """Staged rows of (op, cells, broken rules), and the path of the delivery if there is one."""
     values = []
-    for number, (op, cells, reasons) in enumerate(rows, start=1):
+    for number, (op, cells, reasons, *path) in enumerate(rows, start=1):
         of_table = row(NAME, **{"athlete_id": number, **cells})
         kept = [of_table[name] for name in CONTRACT.column_names]
-        values.append((op, *kept, None, "", list(reasons), [], None, None, "run-1"))
+        record = (*path, number, "{}") if path else None
+        values.append((op, *kept, None, "", list(reasons), [], record, None, "run-1"))
     return spark.createDataFrame(values, staging_ddl(CONTRACT))
 
 
@@ -105,3 +112,56 @@ def test_a_judgement_takes_three_queries(spark):
     assert last_query(spark) - before == 3
     assert found.touched_entities == 4
     assert found.counts[INSERT] == 4
+
+
+def test_deliveries_are_found_by_their_own_share_of_records(spark):
+    marked = (INSERT, {}, ("hr_rest_below_max",))
+    rows = [
+        # 6 of 20 are more than a quarter; 5 of 20 are not; 19 records have no share.
+        *[(*REFUSED, "s/a.jsonl")] * 6,
+        *[(*GOOD, "s/a.jsonl")] * 11,
+        *[(UPDATE, {"hr_max_bpm": None}, (), "s/a.jsonl")] * 3,
+        *[(*REFUSED, "s/b.jsonl")] * 5,
+        *[(*GOOD, "s/b.jsonl")] * 15,
+        *[(*REFUSED, "s/c.jsonl")] * 19,
+        # Published although they are broken, as the policy ALWAYS does it.
+        *[(*marked, "s/d.jsonl")] * 21,
+        # What leaves was not judged, and some rows come from no delivery.
+        *[(REMOVE, {}, (), "s/c.jsonl"), (RESOLVE, {}, ("hr_rest_below_max",), "s/c.jsonl")],
+        *[REFUSED] * 30,
+    ]
+    frame = staged(spark, *rows)
+    assert broken_deliveries(frame, CONTRACT) == BrokenDeliveries(
+        count=2,
+        records=41,
+        broken=27,
+        kept=35,
+        nulls={"hr_max_bpm": 3, "sex": 0},
+        worst=(Delivery("s/d.jsonl", 21, 21), Delivery("s/a.jsonl", 20, 6)),
+    )
+    known = AuditContext("QUARANTINE", NOW, judges_records=True)
+    found = audit(frame, CONTRACT, known)
+    # Of all 110 judged records 81 are broken, of the 69 others 54.
+    assert checks(found)["broken_share"] == (54 / 69, FAIL)
+    assert checks(found)["delivery_broken"] == (2, WARN)
+    assert found.deliveries.count == 2
+
+
+def test_only_the_worst_deliveries_come_back(spark):
+    rows = [(*REFUSED, f"s/{n}.jsonl") for n in range(5) for _ in range(20 + (n == 3))]
+    found = broken_deliveries(staged(spark, *rows), CONTRACT)
+    assert (found.count, found.records) == (5, 101)
+    assert [delivery.path for delivery in found.worst] == ["s/3.jsonl", "s/0.jsonl", "s/1.jsonl"]
+    assert broken_deliveries(staged(spark, GOOD, REFUSED), CONTRACT) == NONE
+
+
+@pytest.mark.classic
+def test_deliveries_take_one_more_query_where_enough_records_are_broken(spark):
+    few, enough = (staged(spark, *[(*REFUSED, "s/a.jsonl")] * count) for count in (5, 6))
+    known = AuditContext("QUARANTINE", NOW, judges_records=True)
+    queries = []
+    for rows in (few, enough):
+        before = last_query(spark)
+        audit(rows, CONTRACT, known)
+        queries.append(last_query(spark) - before)
+    assert queries == [1, 2]

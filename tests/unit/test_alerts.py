@@ -48,14 +48,26 @@ def test_each_table_in_trouble_has_a_line_with_its_message():
         "- silver.c REJECTED: silver.c was rejected\n"
         "- gold.d SKIPPED: silver.c was not published\n"
         "- gold.e SKIPPED\n"
+        "- silver.f PUBLISHED: many\n"
         "1 table was published with warnings."
     )
 
 
 def test_warnings_are_counted_and_not_listed():
-    warned = [entry("silver.b", verdict="WARN", message="many"), entry("gold.c", verdict="WARN")]
+    warned = [entry("silver.b", verdict="WARN"), entry("gold.c", verdict="WARN")]
     assert text_of([*QUIET, *warned], "Feature_Activity") == (
         "paceline Feature_Activity PUBLISHED, verdict WARN, run run-1\n"
+        "2 tables were published with warnings."
+    )
+
+
+def test_a_table_that_is_published_with_a_message_has_a_line():
+    message = "delivery_broken: strava_api/athlete_id=7/a.jsonl (25 of 30 records broken)"
+    warned = [entry("silver.b", verdict="WARN", message=message), entry("gold.c", verdict="WARN")]
+    assert text_of([*QUIET, *warned], "Feature_Activity") == (
+        "paceline Feature_Activity PUBLISHED, verdict WARN, run run-1\n"
+        "- silver.b PUBLISHED: delivery_broken: strava_api/athlete_id=***/a.jsonl (25 of 30 "
+        "records broken)\n"
         "2 tables were published with warnings."
     )
 

@@ -7,6 +7,7 @@ import pytest
 
 from paceline.contract import NullLimit, ServiceLevel, Thresholds, load_all
 from paceline.publish.audit import ERROR, FAIL, PASS, WARN, AuditContext, weigh
+from paceline.publish.broken_deliveries import NONE, BrokenDeliveries, Delivery, may_be_among
 from tests.conftest import CONF
 
 NOW = datetime(2026, 7, 1, 6, tzinfo=UTC)
@@ -31,6 +32,7 @@ def judged(
     refused=None,
     staged_newest=None,
     contract=CONTRACT,
+    deliveries=NONE,
     **known,
 ):
     """Verdicts on `staged` rows by what they ask for, of which some break or were set aside."""
@@ -41,7 +43,7 @@ def judged(
     tally |= {f"refused_{name}": count for name, count in (refused or {}).items()}
     tally |= {"athletes": 1, "broken": marked, "newest": staged_newest}
     tally |= {f"{end}_{name}": None for end in ("min", "max") for name in contract.key}
-    return weigh(contract, AuditContext(policy, NOW, **known), tally, broken or {})
+    return weigh(contract, AuditContext(policy, NOW, **known), tally, broken or {}, deliveries)
 
 
 def checks(judgement):
@@ -128,6 +130,125 @@ def test_what_was_accepted_passes_and_what_is_worse_does_not():
     worse = judged("STRICT", staged={"insert": 6}, broken={RULE: 3}, marked=3, accepted=accepted)
     assert checks(worse)[RULE] == (3, FAIL)
     assert checks(worse)["broken_share"] == (0.5, WARN)
+
+
+# Batches of 100 records, the fewest of which shares are judged, at the limit of 25 %: records and
+# broken ones of all, of the broken deliveries, and the share that is judged.
+BATCHES = [
+    # 60 good ones beside 30 of which 25 are broken, and ten broken ones elsewhere: 10 of 70.
+    (100, 35, 30, 25, (10 / 70, PASS)),
+    # The same, but the rest is over the limit by itself: 18 of 70.
+    (100, 43, 30, 25, (18 / 70, FAIL)),
+    # Exactly half is not more than half.
+    (100, 50, 50, 50, (0, PASS)),
+    # More than half: all is judged together, as if there were no delivery.
+    (100, 51, 51, 51, (0.51, FAIL)),
+    (100, 14, 51, 14, (0.14, PASS)),
+]
+
+
+@pytest.mark.parametrize(("records", "broken", "held", "held_broken", "expected"), BATCHES)
+def test_a_delivery_that_is_broken_by_itself_counts_in_no_share(
+    records, broken, held, held_broken, expected
+):
+    batch = {
+        "staged": {"insert": records - broken, "quarantine": broken, "delete": 9, "resolve": 9},
+        "marked": broken,
+        "refused": {RULE: broken},
+        "deliveries": BrokenDeliveries(1, held, held_broken, kept=held - held_broken),
+        "contract": replace(CONTRACT, thresholds=replace(LIMITS, min_rows=records)),
+        "judges_records": True,
+    }
+    found = judged(**batch)
+    assert checks(found)["broken_share"] == expected
+    assert checks(found)["delivery_broken"] == (1, WARN)
+    over_limit = ["broken_share"] * (expected[1] == FAIL)
+    assert [check.name for check in found.failures] == over_limit
+    assert [check.name for check in judged("STRICT", **batch).failures] == [RULE, *over_limit]
+    always = judged("ALWAYS", **batch)
+    assert (always.verdict, always.failures) == (WARN, [])
+
+
+@pytest.mark.parametrize(
+    ("held", "kept", "nulls", "expected"),
+    [
+        (40, 20, 20, (0.5, PASS)),  # 40 of the other 80
+        (40, 20, 0, (0.75, FAIL)),  # 60 of the other 80
+        (80, 20, 20, (0.6, FAIL)),  # more than half of 120 records: 60 of all 100 rows
+    ],
+)
+def test_its_rows_count_in_no_share_of_nulls(held, kept, nulls, expected):
+    found = BrokenDeliveries(1, held, 20, kept, nulls={"hr_max_bpm": nulls})
+    batch = judged(
+        staged={"insert": 60, "update": 40, "quarantine": 20},
+        broken={"null_share_hr_max_bpm": 60},
+        deliveries=found,
+    )
+    assert checks(batch)["null_share_hr_max_bpm"] == expected
+
+
+def test_there_is_no_share_of_nulls_when_all_rows_to_publish_are_of_broken_deliveries():
+    # 20 of these 50 records are broken, and the other 50 records of the batch all are.
+    found = BrokenDeliveries(1, 50, 20, 30, nulls={"hr_max_bpm": 30})
+    batch = judged(
+        staged={"insert": 30, "quarantine": 70},
+        marked=70,
+        broken={"null_share_hr_max_bpm": 30},
+        deliveries=found,
+    )
+    assert checks(batch)["null_share_hr_max_bpm"] == (0, PASS)
+    assert checks(batch)["broken_share"] == (1, FAIL)
+
+
+def test_a_small_batch_has_no_share_but_tells_of_a_broken_delivery():
+    limits = replace(LIMITS, min_rows=1000)
+    batch = judged(
+        staged={"insert": 5, "quarantine": 25},
+        marked=25,
+        contract=replace(CONTRACT, thresholds=limits),
+        deliveries=BrokenDeliveries(1, 30, 25, 5),
+        judges_records=True,
+    )
+    assert "broken_share" not in checks(batch)
+    assert (checks(batch)["delivery_broken"], batch.failures) == ((1, WARN), [])
+
+
+def test_only_a_table_that_judges_records_has_the_verdict_and_it_passes_without_one():
+    assert "delivery_broken" not in checks(judged(staged={"insert": 50}))
+    assert checks(judged(staged={"insert": 50}, judges_records=True))["delivery_broken"] == (
+        0,
+        PASS,
+    )
+
+
+def test_what_was_accepted_of_a_batch_passes_however_its_deliveries_count_then():
+    accepted, found = {"broken_share": 0.6}, BrokenDeliveries(1, 60, 60)
+    same = {"insert": 40, "quarantine": 60}
+    again = judged(staged=same, marked=60, deliveries=found, accepted=accepted)
+    assert checks(again)["broken_share"] == (0.6, WARN)
+    # Others have come since, so that the delivery is left out; what is left is no worse.
+    more = {"insert": 80, "quarantine": 100}
+    others = judged(staged=more, marked=100, deliveries=found, accepted=accepted)
+    assert checks(others)["broken_share"] == (40 / 120, WARN)
+    # What was accepted without it says nothing of a batch that is mostly that delivery.
+    worse = judged(staged=same, marked=60, deliveries=found, accepted={"broken_share": 0.3})
+    assert checks(worse)["broken_share"] == (0.6, FAIL)
+
+
+@pytest.mark.parametrize(("broken", "expected"), [(0, False), (5, False), (6, True)])
+def test_deliveries_are_looked_at_when_one_can_be_broken(broken, expected):
+    # A quarter of the 20 records from which on a delivery has a share.
+    assert may_be_among(broken, CONTRACT) == expected
+
+
+def test_the_worst_deliveries_are_named():
+    one, two = Delivery("b/2.jsonl", 1300, 1200), Delivery("a/1.jsonl", 20, 15)
+    assert BrokenDeliveries(1, worst=(two,)).named(str.upper) == (
+        "A/1.JSONL (15 of 20 records broken)"
+    )
+    assert BrokenDeliveries(4, worst=(one, two)).named(str) == (
+        "b/2.jsonl (1,200 of 1,300 records broken), a/1.jsonl (15 of 20 records broken) and 2 more"
+    )
 
 
 @pytest.mark.parametrize(

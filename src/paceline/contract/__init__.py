@@ -17,7 +17,8 @@ other. Its `name` also names a CHECK constraint of the table.
 table's `quality` with `metric: rowCount` says how many rows the table has at least, one of a
 column's `quality` with `metric: nullValues` in which share of the rows, in percent, it may be NULL.
 `maxBrokenShare`, a custom property of the document, is the share of rows (0..1) that may break an
-error rule. Shares are judged in batches of at least `minRows` rows, by default 1000.
+error rule. Shares are judged in batches of at least `minRows` rows, by default 1000. A delivery of
+20 records or more that passes `maxBrokenShare` by itself is left out of them, and warned of.
 
 **Nothing passes in vain.** A contract has to ask for rows, or say `mayBeEmpty`. A column that may
 be NULL, and whose value an error rule looks at, has a limit on its NULLs, or the custom property

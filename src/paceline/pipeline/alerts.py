@@ -38,7 +38,9 @@ def text_of(entries: Sequence[Entry], job: str, failure: Exception | None = None
 
     The first line has the job, its worst status and verdict, and the run. Then comes a line for
     each table that was rejected, failed or skipped, or is wrong, with its message in the ledger, or
-    one that says why the run failed apart from its tables; and one for all tables with warnings.
+    one that says why the run failed apart from its tables. A line follows for each table that was
+    published with a message, such as one that names a broken delivery; and one for all tables with
+    warnings.
 
     Args:
         entries: the rows of the ledger to tell about.
@@ -55,6 +57,7 @@ def text_of(entries: Sequence[Entry], job: str, failure: Exception | None = None
     else:
         return None
     if warned:
+        lines += [_line(entry) for entry in warned if entry.message]
         tables = "1 table was" if len(warned) == 1 else f"{len(warned)} tables were"
         lines.append(f"{tables} published with warnings.")
     return "\n".join(lines)

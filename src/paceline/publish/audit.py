@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from paceline import recipe as r
 from paceline.contract import Contract
-from paceline.publish.claim import Claim
+from paceline.publish.broken_deliveries import (
+    NONE,
+    BrokenDeliveries,
+    broken_deliveries,
+    is_broken,
+    may_be_among,
+)
 from paceline.publish.staged import (
     INSERT,
     OP,
@@ -24,10 +30,8 @@ from paceline.publish.staged import (
     REPLACES,
     RESOLVE,
     ROW_OPS,
-    RUN_ID,
     UPDATE,
 )
-from paceline.store import ledger
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -40,6 +44,8 @@ _STRUCTURE = ("columns", "key_not_null", "key_unique", "required_not_null")
 
 # Severities of checks. What is structural is hard under every policy, and nobody can accept it.
 STRUCTURAL, BROKEN, PLAUSIBILITY = "structural", "error", "warning"
+
+DELIVERY_BROKEN = "delivery_broken"
 
 # A batch is of an unusual size when it is ten times as large, or a tenth, of what is usual.
 _UNUSUAL = 10
@@ -74,6 +80,7 @@ class AuditResult:
         bounds: by key column, the smallest and the greatest value among the rows to publish.
         newest: the newest value so far of the column whose age the contract limits.
         checks: every check with its verdict.
+        deliveries: those that are broken by themselves.
     """
 
     counts: dict[str, int]
@@ -82,6 +89,12 @@ class AuditResult:
     bounds: dict[str, tuple[Any, Any]]
     newest: datetime | None
     checks: tuple[Check, ...]
+    deliveries: BrokenDeliveries = NONE
+
+    @property
+    def judged(self) -> int:
+        """Rows to publish, and records set aside: what shares are shares of."""
+        return _judged(self.counts)
 
     @property
     def verdict(self) -> str:
@@ -110,6 +123,7 @@ class AuditContext:
         rows_before: counts the rows of the table, which is asked only when rows leave it; None for
             a table that has none yet.
         accepted: by check, what a person has accepted of it.
+        judges_records: whether the staged rows say which delivery they came from.
     """
 
     policy: str
@@ -121,6 +135,7 @@ class AuditContext:
     usual_rows: Sequence[int] = ()
     rows_before: Callable[[], int] | None = None
     accepted: Mapping[str, float] | None = None
+    judges_records: bool = False
 
 
 def audit(staged: DataFrame, contract: Contract, known: AuditContext) -> AuditResult:
@@ -131,15 +146,21 @@ def audit(staged: DataFrame, contract: Contract, known: AuditContext) -> AuditRe
     one that has not means that the judges disagree; under ALWAYS it is published with a warning. A
     share above its limit fails the batch unless the policy is ALWAYS; shares are judged in batches
     of at least `min_rows` rows. A check that could not run is an ERROR under every policy.
+
+    Shares leave out deliveries that are broken by themselves, unless these hold more than half of
+    the batch: then all of it is judged together.
     """
     tally = staged.agg(*_tallies(contract, known)).collect()[0].asDict()
+    deliveries = NONE
+    if known.judges_records and may_be_among(tally["broken"], contract):
+        deliveries = broken_deliveries(staged, contract)
     broken: dict[str, int | None] = {}
     if kept := tally[f"op_{INSERT}"] + tally[f"op_{UPDATE}"]:
         from paceline.publish.expectations import broken_rows
 
         rows = staged.where(staged[OP].isin(INSERT, UPDATE)).select(*contract.column_names)
         broken = broken_rows(rows, contract, kept)
-    return weigh(contract, known, tally, broken)
+    return weigh(contract, known, tally, broken, deliveries)
 
 
 def weigh(
@@ -147,6 +168,7 @@ def weigh(
     known: AuditContext,
     tally: dict[str, Any],
     broken: dict[str, int | None],
+    deliveries: BrokenDeliveries = NONE,
 ) -> AuditResult:
     """The verdicts of `audit`, from what has been counted.
 
@@ -155,15 +177,19 @@ def weigh(
         known: what else is known.
         tally: our own counts, as `audit` makes them.
         broken: by check, rows to publish that break it; None for a check that could not run.
+        deliveries: those that are broken by themselves.
     """
     counts = {op: tally[f"op_{op}"] for op in (INSERT, UPDATE, REMOVE, REFUSE, RESOLVE)}
     # An instant comes in the zone of this machine, and without a word about it.
     staged_newest = tally["newest"].astimezone(UTC) if tally["newest"] else None
     newest = max(filter(None, (staged_newest, known.newest)), default=None)
+    left_out = deliveries.left_out_of(_judged(counts))
     checks = [
-        *_expected(contract, known, counts, tally, broken),
+        *_expected(contract, known, tally, broken),
+        *_null_shares(contract, known.policy, counts, broken, left_out),
         *(_warned(name, tally[f"warned_{name}"]) for name in known.warnings),
-        *_share_broken(contract, known.policy, counts, tally["broken"]),
+        *([_warned(DELIVERY_BROKEN, deliveries.count)] if known.judges_records else []),
+        *_share_broken(contract, known.policy, counts, tally["broken"], left_out),
         *_row_count(contract, known, counts),
         *_volume(contract, known.usual_rows, sum(counts[op] for op in ROW_OPS)),
         *_ages(contract, known.now, newest),
@@ -178,7 +204,12 @@ def weigh(
         },
         newest=newest,
         checks=tuple(_unless_accepted(check, known.accepted or {}) for check in checks),
+        deliveries=deliveries,
     )
+
+
+def _judged(counts: dict[str, int]) -> int:
+    return counts[INSERT] + counts[UPDATE] + counts[REFUSE]
 
 
 def _tallies(contract: Contract, known: AuditContext) -> list[Column]:
@@ -195,8 +226,7 @@ def _tallies(contract: Contract, known: AuditContext) -> list[Column]:
         # As a set: a distinct count would shuffle all rows once more, and there are few of them.
         touched = F.collect_set(F.when(is_row, F.col(contract.entity)))
         tallies.append(F.size(touched).alias("entities"))
-    is_broken = is_refused | (is_kept & (F.size(r.REASONS) > 0))
-    tallies.append(F.count_if(is_broken).alias("broken"))
+    tallies.append(F.count_if(is_broken()).alias("broken"))
     if known.day:
         days = F.array(known.day, f"{REPLACES}.{known.day}")
         seen = F.flatten(F.collect_set(F.when(is_row, days)))
@@ -219,7 +249,6 @@ def _tallies(contract: Contract, known: AuditContext) -> list[Column]:
 def _expected(
     contract: Contract,
     known: AuditContext,
-    counts: dict[str, int],
     tally: dict[str, Any],
     broken: dict[str, int | None],
 ) -> list[Check]:
@@ -231,11 +260,25 @@ def _expected(
     checks.append(_ruled("readable", 0, tally[f"refused_{r.UNREADABLE}"], policy))
     checks += [_ruled(name, 0, tally[f"refused_{name}"], policy) for name in known.refusals]
     checks += [_warned(name, broken.get(name, 0)) for name in _rules(contract, "warning")]
+    return checks
+
+
+def _null_shares(
+    contract: Contract,
+    policy: str,
+    counts: dict[str, int],
+    broken: dict[str, int | None],
+    left_out: BrokenDeliveries,
+) -> list[Check]:
+    """The shares without a value, of the rows to publish; none where the batch is too small."""
+    checks = []
+    rows = counts[INSERT] + counts[UPDATE] - left_out.kept
     for limit in contract.thresholds.null_limits:
         name = f"null_share_{limit.column}"
         if name in broken:
-            nulls = broken[name]
-            share = None if nulls is None else nulls / (counts[INSERT] + counts[UPDATE])
+            share, nulls = None, broken[name]
+            if nulls is not None:
+                share = (nulls - left_out.nulls.get(limit.column, 0)) / rows if rows else 0
             checks.append(_share(name, share, limit.max_null_share, limit.severity, policy))
     return checks
 
@@ -266,13 +309,18 @@ def _warned(name: str, observed: float | None) -> Check:
 
 
 def _share_broken(
-    contract: Contract, policy: str, counts: dict[str, int], broken: int
+    contract: Contract,
+    policy: str,
+    counts: dict[str, int],
+    broken: int,
+    left_out: BrokenDeliveries,
 ) -> list[Check]:
     """In a small batch one bad row would be too large a share."""
-    judged, limits = counts[INSERT] + counts[UPDATE] + counts[REFUSE], contract.thresholds
+    judged, limits = _judged(counts), contract.thresholds
     if judged < limits.min_rows:
         return []
-    return [_share("broken_share", broken / judged, limits.max_broken_share, BROKEN, policy)]
+    share = (broken - left_out.broken) / (judged - left_out.records)
+    return [_share("broken_share", share, limits.max_broken_share, BROKEN, policy)]
 
 
 def _share(name: str, share: float | None, limit: float, severity: str, policy: str) -> Check:
@@ -333,56 +381,3 @@ def _unless_accepted(check: Check, accepted: Mapping[str, float]) -> Check:
 
 def _bounded(contract: Contract) -> list[Any]:
     return [c for c in contract.columns if c.name in contract.key and c.type in _BOUNDED]
-
-
-def rejection(claimed: Claim, failures: Sequence[Check]) -> str:
-    """Table, check, what was observed and what is allowed, where to look, and the way on.
-
-    Args:
-        claimed: the attempt.
-        failures: the checks that forbid publishing, the worst first; at least one.
-    """
-    first, *others = failures
-    run = claimed.run
-    said = f"{claimed.table.name} was rejected by its audit under {claimed.policy}: {_said(first)}"
-    if others:
-        said += f" (also {', '.join(check.name for check in others)})"
-    verdicts = run.warehouse.reference(ledger.VERDICTS)
-    said += (
-        f"; nothing was published. All checks: SELECT * FROM {verdicts} WHERE run_id = "
-        f"'{run.run_id}'. The rows: {_rows(claimed, first)}."
-    )
-    if all(check.severity != STRUCTURAL and check.verdict != ERROR for check in failures):
-        said += f" Mend them at the source, or publish all the same with --accept {run.run_id}."
-    return said
-
-
-def _said(check: Check) -> str:
-    if check.observed is None:
-        return f"{check.name} could not be judged"
-    if check.verdict == ERROR:
-        return (
-            f"{check.name} is broken by {check.observed:.0f} rows that should have been set aside, "
-            "which is a fault of the program"
-        )
-    if check.name == "row_count":
-        return f"it would have {check.observed:.0f} rows, at least {check.threshold:.0f} are needed"
-    if 0 < check.threshold < 1 or 0 < check.observed < 1:
-        return (
-            f"{check.name} was broken by {check.observed:.2%} of the rows, "
-            f"allowed are {check.threshold:.2%}"
-        )
-    return (
-        f"{check.name} was broken by {check.observed:.0f} rows, allowed are {check.threshold:.0f}"
-    )
-
-
-def _rows(claimed: Claim, check: Check) -> str:
-    """SQL for the rows that a check is about, as far as they are known one by one."""
-    name = claimed.run.warehouse.reference(claimed.staging)
-    where = f"{RUN_ID} = '{claimed.attempt_id}'"
-    if check.name in {rule.name for rule in claimed.contract.rules}:
-        where += f" AND array_contains({r.REASONS}, '{check.name}')"
-    if check.name.startswith("null_share_"):
-        where += f" AND {check.name.removeprefix('null_share_')} IS NULL"
-    return f"SELECT * FROM {name} WHERE {where}"

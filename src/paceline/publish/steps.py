@@ -15,10 +15,11 @@ from time import sleep
 
 from paceline.contract import Contract
 from paceline.errors import in_short
-from paceline.publish.audit import BROKEN, FAIL, AuditContext, Check, audit, rejection
+from paceline.publish.audit import BROKEN, FAIL, AuditContext, Check, audit
 from paceline.publish.claim import Claim, Outcome, Run, claim, new_entry, settle, table_context
 from paceline.publish.constraints import PROPERTY, constrained
 from paceline.publish.merge import StaleError, is_conflict, merge, quarantine, staged_rows
+from paceline.publish.messages import note, rejection, warn_of_deliveries
 from paceline.publish.staged import (
     INSERT,
     REFUSE,
@@ -228,13 +229,12 @@ def _judge_and_publish(claimed: Claim, outcome: Outcome, staged: Staged) -> tupl
         entry.verdict = result.verdict
     with _step(claimed, "record"):
         _record(claimed, outcome, result.checks)
+    warn_of_deliveries(claimed, result)
     if result.failures:
-        entry.message = rejection(claimed, result.failures)
+        entry.message = rejection(claimed, result.failures, result)
         _log.info(entry.message)
         return ledger.REJECTED, version
-    entry.newest = result.newest
-    if accepted := [check.name for check in result.checks if check.is_accepted]:
-        entry.message = f"accepted by a person: {', '.join(accepted)}"
+    entry.newest, entry.message = result.newest, note(claimed, result)
     with _step(claimed, "quarantine"):
         if result.counts[REFUSE] or result.counts[RESOLVE]:
             quarantine(claimed, staged.version)
@@ -291,6 +291,7 @@ def _audit_context(claimed: Claim) -> AuditContext:
         usual_rows=sealed.usual_rows if sealed and follows_changes else (),
         rows_before=None if claimed.is_first else lambda: claimed.own().count(),
         accepted=run.accepted.get(recipe.name),
+        judges_records=recipe.judges_records,
     )
 
 
