@@ -74,6 +74,12 @@ FLAT = {
     "moving_time_s": 2900,
     "elapsed_time_s": 3100,
 }
+HEART = {"average_heartrate": 150.0}
+WATCH = run_of(24, 1, "2024-06-10", start_date="2024-06-10T06:01:00Z", **HEART)
+FIVE_DAYS = {"moving_time": 432_000, "elapsed_time": 440_000, "distance": 3e5}
+# On Hawaii at 22:00; five hours later it is 13:00 of the next day in UTC.
+IN_THE_WEST = run_of(26, 0, "2024-06-10", start_date="2024-06-11T08:00:00Z")
+IN_THE_WEST |= {"start_date_local": "2024-06-10T22:00:00Z"}
 ATHLETES = {
     1: ("left alone", Case(api(*three(1)))),
     2: ("edited", Case(api(*three(2)), api(edited(three(2)[1], moving_time=2700)))),
@@ -183,6 +189,27 @@ ATHLETES = {
                 run_of(23, 0, "2024-06-01", moving_time=180_000, elapsed_time=180_000, distance=9e5)
             ),
             api(*(run_of(23, n, f"2024-06-{n + 2:02d}", distance="-0.0") for n in range(1, 8))),
+        ),
+    ),
+    24: (
+        "the watch comes after the phone",
+        Case(api(run_of(24, 0, "2024-06-10")), api(WATCH)),
+    ),
+    25: (
+        "one of five days removed",
+        Case(
+            api(*three(25), run_of(25, 3, "2024-06-12", **FIVE_DAYS)), cdc(("d", {"id": 2503}, 3))
+        ),
+    ),
+    26: (
+        "an evening far in the west goes on until noon",
+        Case(api(IN_THE_WEST), api(edited(IN_THE_WEST, elapsed_time=18_000))),
+    ),
+    27: (
+        "of two devices the better one removed",
+        Case(
+            api(run_of(27, 0, "2024-06-10"), run_of(27, 1, "2024-06-10", **HEART)),
+            cdc(("d", {"id": 2701}, 3)),
         ),
     ),
 }

@@ -7,7 +7,7 @@ changes that change nothing are common.
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
@@ -21,11 +21,13 @@ SPLITS = [
 # Good values more often than broken ones, of which each field has one.
 FIELDS: dict[str, list[Any]] = {
     "sport_type": ["Run", "Run", "TrailRun", "Ride", "Walk"],
-    "distance": [10000.0, 10000.5, 5000.25, 15000.0, "8000.125", 0, None, -1.0],
-    "moving_time": [3000, 3000, 2999, 1500.0, "3600", 90_000, 0, -1],
-    "total_elevation_gain": [None, 0.0, 55.5, 120.0005, -3.0],
+    "distance": [10000.0, 10000.5, 5000.25, 15000.0, "8000.125", 12.0, 0, None, -1.0],
+    "moving_time": [3000, 3000, 2999, 1500.0, "3600", 90_000, 400_000, 0, -1],
+    "total_elevation_gain": [None, 0.0, 55.5, 120.0005, -3.0, 60_000],
     "average_heartrate": [None, 0, 140.0, 150.0, 12.0],
-    "max_heartrate": [None, 150.0, 180.0, 145.0],
+    "max_heartrate": [None, 150.0, 180.0, 145.0, 255],
+    "average_cadence": [None, 85.5, 0, -1],
+    "manual": [None, False, True],
     "workout_type": [None, 0, 1],
     "name": ["Morning run", "Läufe 🏃", None],
 }
@@ -50,6 +52,14 @@ SETTINGS: dict[str, list[Any]] = {
     "lthr_bpm": [170, None],
     "sex": ["F", "M", None],
 }
+# From midnight of a day in UTC, and how far the clock at the place is ahead: so close together that
+# they are one run from two devices; of a night that is the next day there; and of an evening far in
+# the west, of which six hours end after noon of the next day in UTC.
+STARTS = [
+    *((timedelta(hours=6, minutes=minutes), timedelta(hours=2)) for minutes in (0, 0, 1, 20, 40)),
+    (timedelta(hours=23, minutes=30), timedelta(hours=2)),
+    (timedelta(hours=32), timedelta(hours=-10)),
+]
 FAULTS = ["{broken", "[]", '"text"', "12", '{"athlete": {"id": 1}}']
 # What stands in a sink of change data and is about no activity, though it may have the id of one.
 NOISE = [
@@ -74,6 +84,11 @@ def deliveries(random: Random, share: float, sent: list[str]) -> dict[str, list[
             for _ in range(random.randint(1, 3)):
                 kind, line = _record(random, athlete)
                 records[kind] += [line] * random.choice([1, 1, 1, 2])
+    if random.random() < 0.3:
+        # A file of which most is broken, so that it counts in no share.
+        lines = [_record(random, random.randint(1, ATHLETES)) for _ in range(40)]
+        broken = [json.dumps(json.loads(line) | {"moving_time": -1}) for _, line in lines]
+        records["strava_api/broken"] = broken[:35] + [line for kind, line in lines if kind != "cdc"]
     if random.random() < 0.5:
         records["strava_api"].append(random.choice(FAULTS))
         records["cdc"] += random.sample(['{"op": "t"}', '{"op": "d", "before": {}}', *NOISE], 3)
@@ -159,15 +174,13 @@ def _processed_later(line: str) -> str:
 
 
 def _image(random: Random, activity: int, athlete: int) -> dict[str, Any]:
-    day, at_night = _day(random, beyond=3), random.random() < 0.2
-    local = day + timedelta(days=1) if at_night else day
-    hour = "23:30:00Z" if at_night else "06:00:00Z"
+    day, (start, offset) = _day(random, beyond=3), random.choice(STARTS)
     image: dict[str, Any] = {
         "id": activity,
         "athlete": {"id": athlete},
-        "start_date": f"{day}T{hour}",
-        "start_date_local": f"{local}T{'01:30:00Z' if at_night else '08:00:00Z'}",
-        "elapsed_time": random.choice([3700, 100_000]),
+        "start_date": f"{datetime.combine(day, time()) + start}Z",
+        "start_date_local": f"{datetime.combine(day, time()) + start + offset}Z",
+        "elapsed_time": random.choice([3700, 3700, 20_000, 100_000, 500_000]),
     }
     for name, values in FIELDS.items():
         # The last value is often the broken one, or a rare one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paceline import recipe as r
 from paceline.errors import PacelineError, UsageError
@@ -20,6 +20,9 @@ from paceline.tables.bronze import athlete_settings as bronze_settings
 from paceline.tables.bronze import strava_activities as bronze_activities
 from paceline.tables.feature_store import activity_features, athlete_rolling_features
 from paceline.tables.silver import activity_versions, strava_activities
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 ROLLING = athlete_rolling_features.NAME
 FEATURES = activity_features.NAME
@@ -132,12 +135,20 @@ def activity(row: Mapping[str, Any]) -> Activity:
 
 
 def activities(warehouse: Warehouse, position: Position, athlete_id: int) -> list[Activity]:
-    """All activities of an athlete that count: each once, however many devices recorded it."""
+    """All activities of an athlete that count."""
     rows = warehouse.as_of(position).where(f"athlete_id = {literal(athlete_id)}")
-    if "is_duplicate_recording" not in rows.columns:  # of an older release, which does not say
-        rows = rows.selectExpr("*", "FALSE AS is_duplicate_recording")
-    columns = rows.where("NOT is_duplicate_recording").selectExpr(*ACTIVITY, *amounts())
-    return [activity(row.asDict()) for row in columns.collect()]
+    return [activity(row.asDict()) for row in counted(rows).collect()]
+
+
+def counted(features: DataFrame) -> DataFrame:
+    """What counts of activity_features, each activity once however many devices recorded it.
+
+    The columns are those that `activity` takes, and athlete_id.
+    """
+    if "is_duplicate_recording" not in features.columns:  # of an older release, which does not say
+        features = features.selectExpr("*", "FALSE AS is_duplicate_recording")
+    once = features.where("NOT is_duplicate_recording")
+    return once.selectExpr("athlete_id", *ACTIVITY, *amounts())
 
 
 def absence(
