@@ -1,7 +1,6 @@
 import gzip
 import hashlib
 import os
-from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -41,7 +40,7 @@ def new_paths(root: Path, sources: frozenset[str] = ACTIVITIES) -> list[str]:
 
 def batches(
     root: Path, table: str = "strava_activities"
-) -> list[tuple[Delivery, pa.RecordBatch, Counter[str | None]]]:
+) -> list[tuple[Delivery, pa.RecordBatch, landing.Aside]]:
     new = discover(listing(root), landing.SOURCES[table], []).new
     return list(record_batches(root, new, table, DAY, SETTINGS))
 
@@ -109,7 +108,10 @@ def test_only_files_of_the_wanted_sources_are_found_in_order(tmp_path: Path):
         "strava_export/athlete_id=7/activities.csv",
     ]
     assert new_paths(tmp_path, landing.SOURCES["athlete_settings"]) == ["athlete_settings/s.jsonl"]
-    assert unknown_files(listing(tmp_path)) == ["cdc/c.avro", "notes.txt", "strava_api/bikes.csv"]
+    assert unknown_files(listing(tmp_path)) == [
+        f"{path} is no delivery of a known kind and is ignored"
+        for path in ("cdc/c.avro", "notes.txt", "strava_api/bikes.csv")
+    ]
 
 
 def test_a_name_that_is_not_text_is_reported_and_ignored(tmp_path: Path):
@@ -119,7 +121,8 @@ def test_a_name_that_is_not_text_is_reported_and_ignored(tmp_path: Path):
     except OSError:
         pytest.skip("this file system has UTF-8 names only")
     assert new_paths(tmp_path) == ["strava_api/a.jsonl"]
-    assert unknown_files(listing(tmp_path)) == ["strava_api/\ufffd.jsonl"]
+    (told,) = unknown_files(listing(tmp_path))
+    assert told == "strava_api/\ufffd.jsonl is no delivery of a known kind and is ignored"
 
 
 def test_a_delivery_has_the_digest_of_the_stored_bytes(tmp_path: Path):
@@ -177,7 +180,10 @@ def test_linked_folders_are_followed_once(tmp_path: Path):
     (tmp_path / "strava_api" / "linked").symlink_to(tmp_path / "shared")
     (tmp_path / "strava_api" / "loop").symlink_to(tmp_path)
     # The folder goes by its path without a link, where it is no delivery.
-    assert (new_paths(tmp_path), unknown_files(listing(tmp_path))) == ([], ["shared/a.jsonl"])
+    assert (new_paths(tmp_path), unknown_files(listing(tmp_path))) == (
+        [],
+        ["shared/a.jsonl is no delivery of a known kind and is ignored"],
+    )
     (tmp_path / "shared").rename(tmp_path / "_shared")
     (tmp_path / "strava_api" / "linked").unlink()
     (tmp_path / "strava_api" / "linked").symlink_to(tmp_path / "_shared")
@@ -277,7 +283,7 @@ def test_tombstones_are_counted_and_become_no_rows(tmp_path: Path):
     change = '{"op":"d","before":{"id":1}}'
     lines = ["null", change, "", "nonsense", '{"schema":null,"payload":null}', "null", change]
     put(tmp_path, "cdc/a.jsonl", "\n".join(lines))
-    ((_, batch, ignored),) = batches(tmp_path)
+    ((_, batch, (ignored, _)),) = batches(tmp_path)
     assert batch.column("line_number").to_pylist() == [2, 4, 7]
     assert batch.column("activity_id").to_pylist() == [1, None, 1]
     assert ignored == {None: 3}
@@ -287,7 +293,7 @@ def test_changes_of_other_tables_are_counted_by_their_names(tmp_path: Path):
     lines = [f'{{"op":"t","source":{{"table":"{name}"}}}}' for name in ("shoes", "gear", "shoes")]
     lines += ['{"ts_ms":1}', '{"op":"c","after":{"id":1},"source":{"table":"ACTIVITIES"}}']
     put(tmp_path, "cdc/a.jsonl", "\n".join(lines))
-    ((_, batch, ignored),) = batches(tmp_path)
+    ((_, batch, (ignored, _)),) = batches(tmp_path)
     assert batch.column("activity_id").to_pylist() == [1]
     assert ignored == {"shoes": 2, "gear": 1, None: 1}
 
@@ -295,7 +301,7 @@ def test_changes_of_other_tables_are_counted_by_their_names(tmp_path: Path):
 def test_a_file_of_tombstones_is_a_delivery_without_records(tmp_path: Path):
     put(tmp_path, "cdc/a.jsonl", "null\nnull\n")
     put(tmp_path, "strava_api/a.jsonl", "null\n")
-    assert [(d.path, b.num_rows, ignored) for d, b, ignored in batches(tmp_path)] == [
+    assert [(d.path, b.num_rows, aside.ignored) for d, b, aside in batches(tmp_path)] == [
         ("cdc/a.jsonl", 0, {None: 2}),
         # An answer of the API is never empty by design: this one is an unreadable record.
         ("strava_api/a.jsonl", 1, {}),

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.sources.record import Record
+from paceline.sources.record import Record, Remark
 from paceline.sources.strava_export import image, records
 
 PATH = "strava_export/athlete_id=7/2024/activities.csv"
@@ -34,9 +34,13 @@ GERMAN = (
 )
 
 
-def read(content: str | bytes, path: str = PATH) -> list[Record]:
+def read_all(content: str | bytes, path: str = PATH) -> list[Record | Remark]:
     raw = content.encode() if isinstance(content, str) else content
     return list(records(io.BytesIO(raw), path, LOCALISED))
+
+
+def read(content: str | bytes) -> list[Record]:
+    return [found for found in read_all(content) if isinstance(found, Record)]
 
 
 def fields(header: str, record: str) -> dict[str, object]:
@@ -232,12 +236,14 @@ CELLS = st.sampled_from(
 )
 
 
-@given(HEADERS, st.integers(0, 110), st.data())
-def test_no_header_and_no_record_is_an_error(names: list[str], width: int, data: st.DataObject):
-    header = ",".join((names + [f"c{n}" for n in range(width)])[: max(width, len(names))])
-    record = ",".join(data.draw(CELLS) for _ in range(header.count(",") + 1))
+@given(HEADERS, st.integers(0, 110), st.sampled_from(",;\t"), st.data())
+def test_no_header_and_no_record_is_an_error(
+    names: list[str], width: int, separator: str, data: st.DataObject
+):
+    header = separator.join((names + [f"c{n}" for n in range(width)])[: max(width, len(names))])
+    record = separator.join(data.draw(CELLS) for _ in range(header.count(separator) + 1))
     content = f"{header}\n{record}\n".encode()
-    for found in records(io.BytesIO(content), PATH, LOCALISED):
+    for found in read(content):
         text = image(found.payload, LOCALISED)
         assert text is None or isinstance(json.loads(text), dict)
 

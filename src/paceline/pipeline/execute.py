@@ -244,10 +244,8 @@ def _run_job(run: Run, plan: _Plan, jobs: Jobs, outcomes: dict[str, Outcome]) ->
     _log.info(f"{run.job}: {_described(plan.window)}")
     tables = jobs[run.job]
     if plan.listed is not None and any(map(_is_fed, tables)):
-        for path in files.unknown_files(plan.listed):
-            _log.warning(f"{path} is no delivery of a known kind and is ignored")
-        for refused in files.refused_files(plan.listed):
-            _log.warning(refused)
+        for sentence in (*files.unknown_files(plan.listed), *files.refused_files(plan.listed)):
+            _log.warning(sentence)
     try:
         for table in tables:
             started = monotonic()
