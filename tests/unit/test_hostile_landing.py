@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import tracemalloc
+import zipfile
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -230,6 +231,36 @@ def test_a_zip_bomb_is_read_to_the_limit(tmp_path: Path):
         (1, 7),
     ]
     assert found[2]["payload"] == "gzip stream of more than 1000000 bytes"
+
+
+@pytest.mark.parametrize(
+    ("limits", "payload"),
+    [
+        (Limits(), None),
+        (Limits(max_expanded_bytes=1_000), "zip member of more than 1000 bytes"),
+        (Limits(max_zip_members=1), "nothing"),
+    ],
+)
+def test_a_zip_archive_keeps_no_other_file_from_being_read(
+    tmp_path: Path, limits: Limits, payload: str | None
+):
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("../../../etc/passwd", b"x")
+        packed.writestr("activities.csv", b"Activity ID,x\n1,a\n" + b"\0" * 10_000_000)
+    bomb = put(tmp_path, "strava_export/athlete_id=5/bomb.zip", stored.getvalue())
+    put(tmp_path, "strava_export/athlete_id=5/z.zip", b"PK\x05\x06" + b"\xff" * 18)
+    put(tmp_path, "strava_export/athlete_id=6/activities.csv", b"Activity ID,x\n6,a\n")
+    most = f"zip member of more than {250 * compressed_size(bomb)} bytes"
+    *found, good = rows(tmp_path, limits)
+    assert good["activity_id"] == 6
+    expected = [] if payload == "nothing" else [(2, "Activity ID,x\n1,a"), (3, payload or most)]
+    assert [(row["line_number"], row["payload"]) for row in found] == expected
+    assert [file.name for file in tmp_path.iterdir()] == ["strava_export"]
+
+
+def compressed_size(archive: Path) -> int:
+    return zipfile.ZipFile(archive).getinfo("activities.csv").compress_size
 
 
 def test_a_zip_bomb_gives_the_same_bytes_however_it_is_stored():
