@@ -7,12 +7,10 @@ the Python version. Format: https://pkware.cachefly.net/webdocs/casestudies/APPN
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterator
-from io import BufferedReader, BytesIO
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from paceline.sources.gunzip import (
     STORED_CHUNK_BYTES,
@@ -36,7 +34,15 @@ _END_64, _END_64_SIGNATURE = struct.Struct("<4sQ2H2L4Q"), b"PK\x06\x06"
 _ENTRY, _ENTRY_SIGNATURE = struct.Struct("<4s6H3L5H2L"), b"PK\x01\x02"
 _LOCAL, _LOCAL_SIGNATURE = struct.Struct("<4s5H3L2H"), b"PK\x03\x04"
 _LONGEST_COMMENT = 65_535
+_FROM_END = 2
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+
+
+class Seekable(Readable, Protocol):
+    """A file that is read at any place; `read` falls short of the size only at its end."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place, counted from the start or, for 2, from the end, and return where it is."""
 
 
 class UnusableZip(Exception):
@@ -55,7 +61,7 @@ class _Entry(NamedTuple):
     offset: int
 
 
-def unzipped(stored: BufferedReader | BytesIO, name: str, limits: Limits = DEFAULTS) -> Readable:
+def unzipped(stored: Seekable, name: str, limits: Limits = DEFAULTS) -> Readable:
     """Return the content of the file with this name in the archive that is nearest to its root.
 
     Files in hidden folders, or in such as `__MACOSX`, do not count. Reading raises Damaged where
@@ -79,9 +85,9 @@ class _Broken(Exception):
     """The archive contradicts itself."""
 
 
-def _directory(stored: BufferedReader | BytesIO) -> tuple[int, int]:
+def _directory(stored: Seekable) -> tuple[int, int]:
     """Where the directory of the archive begins and ends, which the end of the archive says."""
-    size = stored.seek(0, os.SEEK_END)
+    size = stored.seek(0, _FROM_END)
     tail_at = max(size - _END.size - _LONGEST_COMMENT - _LOCATOR.size, 0)
     stored.seek(tail_at)
     tail = stored.read(size - tail_at)
@@ -103,9 +109,7 @@ def _directory(stored: BufferedReader | BytesIO) -> tuple[int, int]:
     return begin, begin + length
 
 
-def _entries(
-    stored: BufferedReader | BytesIO, begin: int, end: int, limits: Limits
-) -> Iterator[_Entry]:
+def _entries(stored: Seekable, begin: int, end: int, limits: Limits) -> Iterator[_Entry]:
     stored.seek(begin)
     at, count = begin, 0
     while at < end:
@@ -169,7 +173,7 @@ def _nearest(entries: Iterator[_Entry], name: str) -> _Entry:
     return found
 
 
-def _content_at(stored: BufferedReader | BytesIO, entry: _Entry, limit: int) -> int:
+def _content_at(stored: Seekable, entry: _Entry, limit: int) -> int:
     """Where the content of a file begins; all of it has to lie before the directory."""
     if entry.offset > limit:
         raise _Broken
@@ -181,13 +185,13 @@ def _content_at(stored: BufferedReader | BytesIO, entry: _Entry, limit: int) -> 
     return int(at)
 
 
-def _as_stored(stored: BufferedReader | BytesIO, size: int) -> Iterator[bytes]:
+def _as_stored(stored: Seekable, size: int) -> Iterator[bytes]:
     while size and (chunk := stored.read(min(size, STORED_CHUNK_BYTES))):
         yield chunk
         size -= len(chunk)
 
 
-def _verified(stored: BufferedReader | BytesIO, entry: _Entry) -> Iterator[bytes]:
+def _verified(stored: Seekable, entry: _Entry) -> Iterator[bytes]:
     """The bytes of a file that is not compressed; Damaged when they are not those packed."""
     crc = 0
     for chunk in _as_stored(stored, entry.stored_size):
@@ -197,7 +201,7 @@ def _verified(stored: BufferedReader | BytesIO, entry: _Entry) -> Iterator[bytes
         raise Damaged(f"corrupt {_MEMBER}")
 
 
-def _as_gzip(stored: BufferedReader | BytesIO, entry: _Entry) -> Iterator[bytes]:
+def _as_gzip(stored: Seekable, entry: _Entry) -> Iterator[bytes]:
     """The same compressed bytes between what gzip has around them, to be read by `Gunzip`."""
     yield _GZIP_HEADER
     yield from _as_stored(stored, entry.stored_size)
