@@ -66,6 +66,16 @@ def test_an_empty_landing_directory(capsys, tmp_path):
     assert "holds no delivery" in error
 
 
+def test_a_landing_directory_with_nothing_but_an_export_without_its_athlete(capsys, tmp_path):
+    (tmp_path / "strava_export").mkdir()
+    (tmp_path / "strava_export" / "export_7.zip").touch()
+    given = ("--landing", str(tmp_path), "--warehouse", str(tmp_path / "w"))
+    assert exit_code(ACTIVITY, given) == 2
+    warning, error = capsys.readouterr().err.splitlines()
+    assert warning.endswith("whose it is: put it into strava_export/athlete_id=<id>/")
+    assert "holds no delivery" in error
+
+
 def test_feature_rolling_on_an_empty_warehouse_names_feature_activity(capsys, tmp_path):
     code, error = told(capsys, ROLLING, "--warehouse", str(tmp_path))
     assert code == 2

@@ -24,6 +24,7 @@ SOURCES = (
     *("sources.documents", "sources.encodings", "sources.envelope"),
     *("sources.export_layouts", "sources.export_values"),
     *("sources.gunzip", "sources.limits", "sources.record", "sources.refusals", "sources.source"),
+    "sources.sport_types",
     *("sources.strava_api", "sources.strava_export"),
 )
 SILVER = (

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import tracemalloc
+import zipfile
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -232,6 +233,36 @@ def test_a_zip_bomb_is_read_to_the_limit(tmp_path: Path):
     assert found[2]["payload"] == "gzip stream of more than 1000000 bytes"
 
 
+@pytest.mark.parametrize(
+    ("limits", "payload"),
+    [
+        (Limits(), None),
+        (Limits(max_expanded_bytes=1_000), "zip member of more than 1000 bytes"),
+        (Limits(max_zip_members=1), "nothing"),
+    ],
+)
+def test_a_zip_archive_keeps_no_other_file_from_being_read(
+    tmp_path: Path, limits: Limits, payload: str | None
+):
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("../../../etc/passwd", b"x")
+        packed.writestr("activities.csv", b"Activity ID,x\n1,a\n" + b"\0" * 10_000_000)
+    bomb = put(tmp_path, "strava_export/athlete_id=5/bomb.zip", stored.getvalue())
+    put(tmp_path, "strava_export/athlete_id=5/z.zip", b"PK\x05\x06" + b"\xff" * 18)
+    put(tmp_path, "strava_export/athlete_id=6/activities.csv", b"Activity ID,x\n6,a\n")
+    most = f"zip member of more than {250 * compressed_size(bomb)} bytes"
+    *found, good = rows(tmp_path, limits)
+    assert good["activity_id"] == 6
+    expected = [] if payload == "nothing" else [(2, "Activity ID,x\n1,a"), (3, payload or most)]
+    assert [(row["line_number"], row["payload"]) for row in found] == expected
+    assert [file.name for file in tmp_path.iterdir()] == ["strava_export"]
+
+
+def compressed_size(archive: Path) -> int:
+    return zipfile.ZipFile(archive).getinfo("activities.csv").compress_size
+
+
 def test_a_zip_bomb_gives_the_same_bytes_however_it_is_stored():
     text = b"0123456789" * 10
     for stored in (
@@ -336,7 +367,7 @@ def test_names_of_other_tables_are_counted_in_bounded_memory(tmp_path: Path, siz
     put(tmp_path, "cdc/a.jsonl", "\n".join([*lines, "null"]).encode())
     new = discover(listing(tmp_path), ACTIVITIES, []).new
     day = date(2024, 6, 2)
-    ((_, _, ignored),) = record_batches(tmp_path, new, "strava_activities", day, SETTINGS)
+    ((_, _, (ignored, _)),) = record_batches(tmp_path, new, "strava_activities", day, SETTINGS)
     assert ignored.total() == 1001
     assert len(ignored) <= landing.MAX_OTHER_TABLES + 1
     assert max(len(name) for name in ignored if name) <= landing.MAX_NAME
@@ -476,7 +507,8 @@ def test_a_name_survives_as_it_is(tmp_path: Path, name: str):
 )
 def test_a_name_cannot_forge_a_line_of_the_log(tmp_path: Path, name: str, shown: str):
     put(tmp_path, f"strava_api/{name}")
-    assert unknown_files(listing(tmp_path)) == [f"strava_api/{shown}"]
+    (told,) = unknown_files(listing(tmp_path))
+    assert told == f"strava_api/{shown} is no delivery of a known kind and is ignored"
     put(tmp_path, f"strava_api/{name}.jsonl")
     found = discover(listing(tmp_path), ACTIVITIES, [], Limits(max_file_bytes=8)).refused
     assert found == (

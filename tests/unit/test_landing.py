@@ -1,7 +1,10 @@
 import gzip
 import hashlib
+import io
 import os
-from collections import Counter
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -14,8 +17,12 @@ from paceline.intake import landing
 from paceline.intake.files import Delivery, discover, source_of, unknown_files
 from paceline.intake.landing import record_batches
 from paceline.intake.zone import LandingZone
+from paceline.sources import strava_api
 from paceline.sources.files import listing
+from paceline.sources.record import Record, Remark
+from paceline.sources.sport_types import SPORT_TYPES, compact
 from paceline.store import deliveries
+from paceline.tables.silver.activity_versions import SPORT_FAMILIES
 
 ACTIVITIES = landing.SOURCES["strava_activities"]
 DAY = date(2024, 6, 2)
@@ -41,7 +48,7 @@ def new_paths(root: Path, sources: frozenset[str] = ACTIVITIES) -> list[str]:
 
 def batches(
     root: Path, table: str = "strava_activities"
-) -> list[tuple[Delivery, pa.RecordBatch, Counter[str | None]]]:
+) -> list[tuple[Delivery, pa.RecordBatch, landing.Aside]]:
     new = discover(listing(root), landing.SOURCES[table], []).new
     return list(record_batches(root, new, table, DAY, SETTINGS))
 
@@ -65,6 +72,13 @@ def rows(root: Path, table: str = "strava_activities") -> list[dict[str, object]
         ("strava_export/athlete_id=x/activities.csv", None),
         ("strava_export/2024/athlete_id=7/activities.csv", None),
         ("strava_export/activities.csv", None),
+        ("strava_export/athlete_id=7/export_7.zip", "strava_export"),
+        ("strava_export/athlete_id=7/2024/x.zip", "strava_export"),
+        ("strava_export/athlete_id=7/x.zip.gz", None),
+        ("strava_export/export_7.zip", None),
+        ("strava_export/athlete_id=7/.x.zip", None),
+        ("athlete_settings/a.zip", None),
+        ("cdc/a.zip", None),
         ("athlete_settings/a.jsonl", "athlete_settings"),
         ("athlete_settings/2024/a.jsonl.gz", "athlete_settings"),
         ("athlete_settings/a.json", None),
@@ -109,7 +123,10 @@ def test_only_files_of_the_wanted_sources_are_found_in_order(tmp_path: Path):
         "strava_export/athlete_id=7/activities.csv",
     ]
     assert new_paths(tmp_path, landing.SOURCES["athlete_settings"]) == ["athlete_settings/s.jsonl"]
-    assert unknown_files(listing(tmp_path)) == ["cdc/c.avro", "notes.txt", "strava_api/bikes.csv"]
+    assert unknown_files(listing(tmp_path)) == [
+        f"{path} is no delivery of a known kind and is ignored"
+        for path in ("cdc/c.avro", "notes.txt", "strava_api/bikes.csv")
+    ]
 
 
 def test_a_name_that_is_not_text_is_reported_and_ignored(tmp_path: Path):
@@ -119,7 +136,8 @@ def test_a_name_that_is_not_text_is_reported_and_ignored(tmp_path: Path):
     except OSError:
         pytest.skip("this file system has UTF-8 names only")
     assert new_paths(tmp_path) == ["strava_api/a.jsonl"]
-    assert unknown_files(listing(tmp_path)) == ["strava_api/\ufffd.jsonl"]
+    (told,) = unknown_files(listing(tmp_path))
+    assert told == "strava_api/\ufffd.jsonl is no delivery of a known kind and is ignored"
 
 
 def test_a_delivery_has_the_digest_of_the_stored_bytes(tmp_path: Path):
@@ -177,7 +195,10 @@ def test_linked_folders_are_followed_once(tmp_path: Path):
     (tmp_path / "strava_api" / "linked").symlink_to(tmp_path / "shared")
     (tmp_path / "strava_api" / "loop").symlink_to(tmp_path)
     # The folder goes by its path without a link, where it is no delivery.
-    assert (new_paths(tmp_path), unknown_files(listing(tmp_path))) == ([], ["shared/a.jsonl"])
+    assert (new_paths(tmp_path), unknown_files(listing(tmp_path))) == (
+        [],
+        ["shared/a.jsonl is no delivery of a known kind and is ignored"],
+    )
     (tmp_path / "shared").rename(tmp_path / "_shared")
     (tmp_path / "strava_api" / "linked").unlink()
     (tmp_path / "strava_api" / "linked").symlink_to(tmp_path / "_shared")
@@ -277,7 +298,7 @@ def test_tombstones_are_counted_and_become_no_rows(tmp_path: Path):
     change = '{"op":"d","before":{"id":1}}'
     lines = ["null", change, "", "nonsense", '{"schema":null,"payload":null}', "null", change]
     put(tmp_path, "cdc/a.jsonl", "\n".join(lines))
-    ((_, batch, ignored),) = batches(tmp_path)
+    ((_, batch, (ignored, _)),) = batches(tmp_path)
     assert batch.column("line_number").to_pylist() == [2, 4, 7]
     assert batch.column("activity_id").to_pylist() == [1, None, 1]
     assert ignored == {None: 3}
@@ -287,7 +308,7 @@ def test_changes_of_other_tables_are_counted_by_their_names(tmp_path: Path):
     lines = [f'{{"op":"t","source":{{"table":"{name}"}}}}' for name in ("shoes", "gear", "shoes")]
     lines += ['{"ts_ms":1}', '{"op":"c","after":{"id":1},"source":{"table":"ACTIVITIES"}}']
     put(tmp_path, "cdc/a.jsonl", "\n".join(lines))
-    ((_, batch, ignored),) = batches(tmp_path)
+    ((_, batch, (ignored, _)),) = batches(tmp_path)
     assert batch.column("activity_id").to_pylist() == [1]
     assert ignored == {"shoes": 2, "gear": 1, None: 1}
 
@@ -295,19 +316,19 @@ def test_changes_of_other_tables_are_counted_by_their_names(tmp_path: Path):
 def test_a_file_of_tombstones_is_a_delivery_without_records(tmp_path: Path):
     put(tmp_path, "cdc/a.jsonl", "null\nnull\n")
     put(tmp_path, "strava_api/a.jsonl", "null\n")
-    assert [(d.path, b.num_rows, ignored) for d, b, ignored in batches(tmp_path)] == [
+    assert [(d.path, b.num_rows, aside.ignored) for d, b, aside in batches(tmp_path)] == [
         ("cdc/a.jsonl", 0, {None: 2}),
         # An answer of the API is never empty by design: this one is an unreadable record.
         ("strava_api/a.jsonl", 1, {}),
     ]
 
 
-def zone_of(root: Path) -> LandingZone:
+def zone_of(root: Path, settings: Mapping[str, object] = SETTINGS) -> LandingZone:
     """A landing zone whose warehouse remembers nothing, and hands out frames as they were given."""
     warehouse = MagicMock()
     warehouse.spark.createDataFrame = lambda table: table
     now = datetime(2024, 6, 2, tzinfo=UTC)
-    return LandingZone(warehouse, listing(root), "bronze.strava_activities", SETTINGS, "run-1", now)
+    return LandingZone(warehouse, listing(root), "bronze.strava_activities", settings, "run-1", now)
 
 
 def test_the_landing_zone_counts_what_it_read_and_what_it_ignored(
@@ -388,6 +409,202 @@ def test_an_export_is_read_with_the_localised_headers(tmp_path: Path):
     assert (row["athlete_id"], row["activity_id"], row["payload"]) == (7, 12, f"{header}\nx,12")
 
 
+def zipped(content: str | bytes, name: str = "activities.csv") -> bytes:
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("profile.csv", "x")
+        packed.writestr(name, content)
+    return stored.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("activities.csv", "Activity ID,x\n\n11,a\n12,b\n"),
+        ("export_7/activities.csv", "\ufeffActivity ID;x\r\n\r\n11;a\r\n12;b\r\n".encode("utf-16")),
+    ],
+)
+def test_the_export_in_a_zip_archive_is_a_delivery(tmp_path: Path, name: str, content: str | bytes):
+    stored = zipped(content, name)
+    put(tmp_path, "strava_export/athlete_id=7/export_7.zip", stored)
+    found = rows(tmp_path)
+    assert [(row["line_number"], row["activity_id"]) for row in found] == [(3, 11), (4, 12)]
+    for row in found:
+        assert (row["source"], row["athlete_id"]) == ("strava_export", 7)
+        assert row["source_path"] == "strava_export/athlete_id=7/export_7.zip"
+        assert row["source_digest"] == hashlib.sha256(stored).hexdigest()
+    known = discover(listing(tmp_path), ACTIVITIES, []).new
+    assert discover(listing(tmp_path), ACTIVITIES, known).unchanged == 1
+
+
+@pytest.mark.parametrize("name", ["export_20240601.zip", "export_20991231 (2).zip"])
+def test_the_archive_of_an_athlete_has_no_time_in_its_name(tmp_path: Path, name: str):
+    put(tmp_path, f"strava_export/athlete_id=7/{name}", zipped("Activity ID\n1\n"))
+    assert [row["change_time_us"] for row in rows(tmp_path)] == [MTIME_US]
+
+
+@pytest.mark.parametrize("name", ["2024-06-01.zip", "export_7_2024-06-01.zip"])
+def test_an_archive_with_a_day_in_its_name_has_that_time(tmp_path: Path, name: str):
+    put(tmp_path, f"strava_export/athlete_id=7/{name}", zipped("Activity ID\n1\n"))
+    assert [row["change_time_us"] for row in rows(tmp_path)] == [NOON]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("strava_api/a.jsonl", '{"id":11}\r\n{"id":12}\r\n'),
+        ("strava_api/a.json.gz", '[{"id":11},\n{"id":12}]'),
+        ("cdc/a.jsonl", '{"op":"c","after":{"id":11}}\nnull\n{"op":"d","before":{"id":12}}'),
+        ("strava_export/athlete_id=7/activities.csv.gz", "Activity ID\tx\r\n11\ta\r\n12\tb"),
+    ],
+)
+def test_utf_16_is_read_wherever_it_stands(tmp_path: Path, path: str, content: str):
+    for order in ("le", "be"):
+        stored = f"\ufeff{content}".encode(f"utf-16-{order}")
+        put(tmp_path, path, gzip.compress(stored) if path.endswith(".gz") else stored)
+        found = rows(tmp_path)
+        assert [row["activity_id"] for row in found] == [11, 12]
+        assert all(row["payload"].isascii() for row in found)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "strava_export/activities.csv",
+        "strava_export/export_7/activities.csv",
+        "strava_export/2024/athlete_id=7/activities.csv.gz",
+        "strava_export/athlete_id=x/export_7.zip",
+        "strava_export/export_7.zip",
+    ],
+)
+def test_an_export_without_an_athletes_folder_is_told_where_to_lie(tmp_path: Path, path: str):
+    put(tmp_path, path, "Activity ID\n1\n")
+    assert (new_paths(tmp_path), unknown_files(listing(tmp_path))) == (
+        [],
+        [
+            f"{path.replace('=7', '=***').replace('=x', '=***')} is ignored, as no folder says "
+            "whose it is: put it into strava_export/athlete_id=<id>/"
+        ],
+    )
+
+
+EXPORT = "strava_export/athlete_id=***"
+EXPORT_HEADERS = {"xx": {"Kennung": "Activity ID", "Sport": "Activity Type", "Löb": "Run"}}
+SPORTS_UNKNOWN = (
+    "holds no known type of sport (but {}), so that all count as sport family other: translate its "
+    "types in export_headers of paceline.yml"
+)
+ANSWER = '{{"message":"{}","errors":[{{"resource":"Application","code":"{}"}}]}}'
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "counts", "expected"),
+    [
+        (
+            "strava_api/error.json",
+            ANSWER.format("Record Not Found", "not found"),
+            (0, 1),
+            ["strava_api/error.json holds an answer without data (Record Not Found): fetch the "],
+        ),
+        (
+            "strava_api/b.jsonl",
+            '{"id":1}\n' + (ANSWER.format("Authorization Error", "x") + "\n") * 3 + '{"id":2}',
+            (2, 3),
+            ["strava_api/b.jsonl holds 3 answers without data (Authorization Error): fetch the "],
+        ),
+        (
+            "strava_api/pages.jsonl.gz",
+            gzip.compress(f'[{{"id":1}}]\n{ANSWER.format("x" * 999, "y")}\n[{{"id":2}}]'.encode()),
+            (2, 1),
+            [f"strava_api/pages.jsonl.gz holds an answer without data ({'x' * 60}): fetch "],
+        ),
+        (
+            "strava_api/forged.json",
+            f'[{ANSWER.format("a" + chr(92) + "nwarning: b", "y")},{{"id":1}}]',
+            (1, 1),
+            ["strava_api/forged.json holds an answer without data (a\\nwarning: b): fetch the "],
+        ),
+        # An activity may have such fields, and something else may have one of them.
+        ("strava_api/a.jsonl", '{"id":1,"message":"x","errors":[]}\n{"message":"x"}', (2, 0), []),
+        ("strava_api/a.json", '{"errors":[]}', (1, 0), []),
+        (
+            "strava_export/athlete_id=7/activities.csv",
+            "Kennung,Sport\n1,Juoksu\n2,Uinti\n3,Juoksu\n4,\n",
+            (4, 0),
+            [f"{EXPORT}/activities.csv {SPORTS_UNKNOWN.format('Juoksu, Uinti')}"],
+        ),
+        (
+            "strava_export/athlete_id=7/x/activities.csv",
+            "Kennung;Sport\n" + "".join(f"{n};sport {n}\n" for n in range(1, 9)),
+            (8, 0),
+            [
+                f"{EXPORT}/x/activities.csv "
+                + SPORTS_UNKNOWN.format("sport 1, sport 2, sport 3, sport 4, sport 5")
+            ],
+        ),
+        (
+            "strava_export/athlete_id=7/a.zip",
+            zipped(f"Activity ID,Activity Type\n1,{'x' * 99}\n"),
+            (1, 0),
+            [f"{EXPORT}/a.zip {SPORTS_UNKNOWN.format('x' * 40)}"],
+        ),
+        # One that is known is enough, and so is a file without types.
+        ("strava_export/athlete_id=7/activities.csv", "Kennung,Sport\n1,x\n2,Löb\n", (2, 0), []),
+        ("strava_export/athlete_id=7/activities.csv", "Kennung,Sport\n1,x\n2,Yoga\n", (2, 0), []),
+        ("strava_export/athlete_id=7/activities.csv", "Kennung,Sport\n1,\n", (1, 0), []),
+        ("strava_export/athlete_id=7/activities.csv", "Kennung,Art\n1,x\n", (1, 0), []),
+        (
+            "strava_export/athlete_id=7/b.zip",
+            zipped("x", "bikes.csv"),
+            (0, 0),
+            [f"{EXPORT}/b.zip holds no activities.csv: put the archive there as Strava made it, "],
+        ),
+        (
+            "strava_export/athlete_id=7/c.zip",
+            b"Activity ID\n1\n",
+            (0, 0),
+            [f"{EXPORT}/c.zip is a damaged or incomplete zip archive: fetch it again"],
+        ),
+    ],
+)
+def test_the_landing_zone_remarks_on_a_file_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    content: str | bytes,
+    counts: tuple[int, int],
+    expected: list[str],
+):
+    monkeypatch.setattr(landing, "MAX_BATCH_RECORDS", 2)
+    put(tmp_path, path, content)
+    settings = {**SETTINGS, "export_headers": EXPORT_HEADERS}
+    zone = zone_of(tmp_path, settings)
+    for _ in range(2):
+        list(zone.frames())
+        assert (zone.read(), zone.ignored()) == counts
+        told = zone.warnings()
+        assert [said[: len(start)] for said, start in zip(told, expected, strict=True)] == expected
+
+
+def test_a_remark_comes_with_the_batch_that_it_precedes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(landing, "MAX_BATCH_RECORDS", 1)
+    found = [Remark("a"), Record(1, "x"), Remark("b"), Record(2, "y"), Remark("c")]
+    source = replace(strava_api.SOURCE, records=lambda *arguments: iter(found))
+    monkeypatch.setattr(landing.sources, "SOURCES", (source,))
+    put(tmp_path, "strava_api/a.jsonl")
+    assert [aside.remarks for _, _, aside in batches(tmp_path)] == [["a", "b"], ["c"]]
+
+
+def test_every_sport_that_has_a_family_is_a_known_type():
+    families = " ".join(SPORT_FAMILIES.values()).split()
+    assert {compact(sport) for sport in families} <= SPORT_TYPES
+    assert {
+        compact(s) for s in ("E-Bike Ride", "Stand Up Paddling", "High-Intensity Interval Training")
+    } <= SPORT_TYPES
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -427,6 +644,8 @@ def test_an_export_is_read_with_the_localised_headers(tmp_path: Path):
         ("2024-06-01T06-00-00_2024-06-01T06-00-00.jsonl", SIX),
         ("2024-06-08_runs_2024-06-01T06-00-00.jsonl", SIX),
         ("12024-06-01T06-00-00.jsonl", MTIME_US),
+        # The number of an athlete may look like a day.
+        ("20240601/export_20240601.jsonl", NOON),
         ("2024-06-01T06-00-00/a.jsonl", MTIME_US),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from paceline.sources import documents
 from paceline.sources.documents import json_values, objects
-from paceline.sources.gunzip import DamagedGzip, Gunzip, Readable
+from paceline.sources.gunzip import Damaged, Gunzip, Readable
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import IGNORED, NOT_JSON, Ignored, Record
 
@@ -196,14 +196,14 @@ def test_what_was_peeked_at_is_read_once():
 
         def read(self, size: int, /) -> bytes:
             if not self._chunks:
-                raise DamagedGzip("x")
+                raise Damaged("x")
             return self._chunks.pop(0)
 
     peeked = documents._Peeked(Broken(), 100)
     assert peeked.starts_with_value(DEFAULTS)
     assert peeked.read(1) == b"7 "
     for _ in range(2):
-        with pytest.raises(DamagedGzip):
+        with pytest.raises(Damaged):
             peeked.read(1)
 
 

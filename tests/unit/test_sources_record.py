@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from paceline.sources import athlete_settings, record, strava_api
-from paceline.sources.gunzip import DamagedGzip, Gunzip
+from paceline.sources.gunzip import Damaged, Gunzip
 from paceline.sources.limits import DEFAULTS, Limits
 
 API = "strava_api/a.jsonl"
@@ -238,7 +238,7 @@ def decompressed(stored: bytes) -> tuple[bytes, str]:
     try:
         while chunk := stream.read(100):
             got += chunk
-    except DamagedGzip as fault:
+    except Damaged as fault:
         return got, str(fault)
     return got, ""
 

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.sources.record import Record
+from paceline.sources.record import Record, Remark
 from paceline.sources.strava_export import image, records
 
 PATH = "strava_export/athlete_id=7/2024/activities.csv"
@@ -34,9 +34,13 @@ GERMAN = (
 )
 
 
-def read(content: str | bytes, path: str = PATH) -> list[Record]:
+def read_all(content: str | bytes, path: str = PATH) -> list[Record | Remark]:
     raw = content.encode() if isinstance(content, str) else content
     return list(records(io.BytesIO(raw), path, LOCALISED))
+
+
+def read(content: str | bytes) -> list[Record]:
+    return [found for found in read_all(content) if isinstance(found, Record)]
 
 
 def fields(header: str, record: str) -> dict[str, object]:
@@ -226,18 +230,119 @@ def test_a_layout_that_is_newer_has_more_columns_at_the_end():
     assert fields(header, f"{record},,,,,") == read_as("1800.0", "5012.5")
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_another_separator_is_known_by_the_header(separator: str):
+    header = separator.join(["Activity ID", '"Activity Name"', "Distance", "Activity Type"])
+    rows = [f'11{separator}"a, b {separator}\nc"{separator}8.00{separator}Run', "12,x,1,Run", "13"]
+    first, *others = read("\r\n".join([header, *rows, separator.join("4567")]))
+    assert first == Record(2, f"{header}\n{rows[0]}", athlete_id=7, activity_id=11)
+    found = [(record.line_number, record.activity_id) for record in others]
+    assert found == [(4, None), (5, None), (6, 4)]
+    assert fields(header, rows[0]) == {
+        "id": "11",
+        "name": f"a, b {separator}\nc",
+        "distance": "8000",
+        "sport_type": "Run",
+    }
+
+
+def separated(separator: str, header: str, **cells: str) -> dict[str, object]:
+    """The image of a record whose cells are given by their position, `at17="5000"`."""
+    width = header.count(",") + 1
+    record = separator.join(cells.get(f"at{position}", "") for position in range(width))
+    return fields(header.replace(",", separator), record)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize(
+    ("cells", "distance", "gain"),
+    [
+        # As Strava writes numbers.
+        ({"at6": "8.00", "at17": "8001.5", "at20": "73.524"}, "8001.5", "73.524"),
+        ({"at3": "Swim", "at6": "1,500", "at20": "0.0"}, "1500", "0.0"),
+        # As a program of another language writes them; one comma that groups nothing tells.
+        ({"at6": "8,01", "at17": "8012,5", "at20": "73,524"}, "8012.5", "73.524"),
+        ({"at6": "5,012", "at20": "73,5"}, "5012", "73.5"),
+        ({"at6": "12,25"}, "12250", None),
+        ({"at6": "5,012", "at17": "5012"}, "5012", None),
+    ],
+)
+def test_what_a_comma_is_in_numbers_between_other_separators(
+    separator: str, cells: dict[str, str], distance: str, gain: str | None
+):
+    record = separated(separator, ENGLISH, **{"at3": "Run", **cells})
+    assert (record.get("distance"), record.get("total_elevation_gain")) == (distance, gain)
+
+
+def test_a_comma_groups_thousands_in_every_english_file_with_commas():
+    record = english(at3="Run", at6="1,234", at20="73,5")
+    assert (record["distance"], record["total_elevation_gain"]) == ("1234000", "73.5")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_languages_have_other_separators_too(separator: str):
+    cells = {"at0": "1", "at3": "Lauf", "at6": "1,234", "at16": "300.0"}
+    record = separated(separator, GERMAN, **cells)
+    expected = {"id": "1", "sport_type": "Run", "distance": "1234", "moving_time": "300.0"}
+    assert record == expected
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("year", LAYOUTS)
+def test_an_unknown_header_with_another_separator_is_known_by_its_width(year: int, separator: str):
+    width, record = record_of(year, ("1800", "1800.0"), ("5.01", "5012.5"))
+    header = separator.join(f"c{n}" for n in range(width))
+    assert fields(header, record.replace(",", separator)) == read_as("1800.0", "5012.5")
+
+
+@pytest.mark.parametrize(
+    ("header", "record", "expected"),
+    [
+        # Commas stay what they are, whatever else a header or a record holds.
+        ("Activity ID,a;b;c;d", "1,x;y;z", {"id": "1"}),
+        ("Activity ID,Activity Name\t", "1,x\ty", {"id": "1", "name": "x\ty"}),
+        (";".join("abc") + ",Aktivitäts-ID", "x;y,1", {"id": "1"}),
+        ("id,date,name,type,x;y;z;u;v", "1,,x;y,,", {"id": "1", "name": "x;y", "moving_time": "0"}),
+        (
+            ",".join(["c;" * 9] * 99),
+            record_of(2025, ("1800", "1800.0"), ("5.01", "5012.5"))[1],
+            read_as("1800.0", "5012.5"),
+        ),
+    ],
+)
+def test_a_file_with_commas_is_read_by_commas(
+    header: str, record: str, expected: dict[str, object]
+):
+    assert fields(header, record) == expected
+
+
+def test_a_header_of_few_columns_that_are_unknown_is_read_by_commas():
+    (found,) = read("c;d;e\n1;2;3")
+    assert (found.line_number, found.activity_id) == (2, None)
+    assert fields("c;d;e", "1;2;3") == {"_refusal": "layout_unknown"}
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_the_first_exports_with_another_separator(separator: str):
+    header = "id,date,name,type,description,elapsed_time,distance".replace(",", separator)
+    record = fields(header, separator.join(["5", "", "row", "Rowing", "", "640", "2000,5"]))
+    assert (record["distance"], record["elapsed_time"]) == ("2000.5", "640")
+
+
 HEADERS = st.lists(st.sampled_from([*ENGLISH.split(","), "a", "b", "id", "date", "", "Distanz"]))
 CELLS = st.sampled_from(
     ["", "1", "1.5", "1,500", "1e99", "-0", "\u0661", "Swim", '"', "x;y", "NaN"]
 )
 
 
-@given(HEADERS, st.integers(0, 110), st.data())
-def test_no_header_and_no_record_is_an_error(names: list[str], width: int, data: st.DataObject):
-    header = ",".join((names + [f"c{n}" for n in range(width)])[: max(width, len(names))])
-    record = ",".join(data.draw(CELLS) for _ in range(header.count(",") + 1))
+@given(HEADERS, st.integers(0, 110), st.sampled_from(",;\t"), st.data())
+def test_no_header_and_no_record_is_an_error(
+    names: list[str], width: int, separator: str, data: st.DataObject
+):
+    header = separator.join((names + [f"c{n}" for n in range(width)])[: max(width, len(names))])
+    record = separator.join(data.draw(CELLS) for _ in range(header.count(separator) + 1))
     content = f"{header}\n{record}\n".encode()
-    for found in records(io.BytesIO(content), PATH, LOCALISED):
+    for found in read(content):
         text = image(found.payload, LOCALISED)
         assert text is None or isinstance(json.loads(text), dict)
 

@@ -19,6 +19,7 @@ from paceline.sources import SOURCES
 from paceline.sources.files import Listing, Refused, as_text, open_file, shown
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import folder_athlete_id
+from paceline.sources.source import Source
 
 # The years 1 to 9999: a file system may hold times that no table can.
 _LEAST_MTIME_US, _GREATEST_MTIME_US = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -57,24 +58,47 @@ class Found:
 
 def source_of(path: str) -> str | None:
     """Return the source of a path relative to the landing zone, None if it fits no pattern."""
+    source = _alike(path)
+    return source.name if source and _has_athlete(path, source) else None
+
+
+def _alike(path: str) -> Source | None:
+    """The source whose files are called so, wherever the athlete's folder may be."""
     parts = PurePosixPath(path).parts
     is_text = path.isascii() or "\ufffd" not in as_text(path)
     if len(parts) < 2 or not is_text or any(part.startswith((".", "_")) for part in parts):
         return None
-    has_athlete = len(parts) > 2 and folder_athlete_id("/".join(parts[1:3])) is not None
     for source in SOURCES:
-        is_here = parts[0] == source.folder and (has_athlete or not source.needs_athlete)
-        if is_here and path.removesuffix(".gz").endswith(source.suffixes):
-            return source.name
+        is_file = path.removesuffix(".gz").endswith(source.suffixes)
+        is_archive = source.zipped is not None and path.endswith(".zip")
+        if parts[0] == source.folder and (is_file or is_archive):
+            return source
     return None
 
 
+def _has_athlete(path: str, source: Source) -> bool:
+    """Whether a folder names the athlete, where the source needs that."""
+    parts = PurePosixPath(path).parts
+    is_named = len(parts) > 2 and folder_athlete_id("/".join(parts[1:3])) is not None
+    return is_named or not source.needs_athlete
+
+
 def unknown_files(listed: Listing) -> list[str]:
-    """Return the paths, relative to the landing zone, that fit no pattern and will be ignored.
+    """Return a sentence for each file that fits no pattern and will be ignored.
 
     Names that start with `.` or `_` are not reported.
     """
-    return [shown(path) for path in listed.paths if source_of(path) is None]
+    sentences = []
+    for path in listed.paths:
+        source = _alike(path)
+        if source is None:
+            sentences.append(f"{shown(path)} is no delivery of a known kind and is ignored")
+        elif not _has_athlete(path, source):
+            sentences.append(
+                f"{shown(path)} is ignored, as no folder says whose it is: "
+                f"put it into {source.folder}/athlete_id=<id>/"
+            )
+    return sentences
 
 
 def refused_files(listed: Listing) -> list[str]:

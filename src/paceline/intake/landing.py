@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from io import BufferedReader
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -14,8 +15,10 @@ from paceline.intake.names import extraction_time_us
 from paceline.sources import feeding
 from paceline.sources.gunzip import Gunzip, Readable
 from paceline.sources.limits import DEFAULTS, Limits
-from paceline.sources.record import Ignored, Record
+from paceline.sources.record import Ignored, Record, Remark
 from paceline.sources.source import Settings
+from paceline.sources.unzip import UnusableZip, unzipped
+from paceline.sources.utf16 import as_utf8
 
 MAX_BATCH_RECORDS = 50_000
 MAX_BATCH_BYTES = 64_000_000
@@ -49,6 +52,17 @@ SOURCES: Mapping[str, frozenset[str]] = {
 """Bronze table -> the sources that feed it."""
 
 
+class Aside(NamedTuple):
+    """What is no record, since the batch before.
+
+    ignored: how often something was, by the name of another table, or None for what has none or one
+    too many. remarks: on the file, each to complete a sentence after its path.
+    """
+
+    ignored: Counter[str | None]
+    remarks: list[str]
+
+
 def record_batches(
     root: Path,
     deliveries: Iterable[Delivery],
@@ -56,13 +70,12 @@ def record_batches(
     ingest_date: date,
     settings: Settings,
     limits: Limits = DEFAULTS,
-) -> Iterator[tuple[Delivery, pa.RecordBatch, Counter[str | None]]]:
+) -> Iterator[tuple[Delivery, pa.RecordBatch, Aside]]:
     """Yield the records of the deliveries for a bronze table, as batches with its schema.
 
     Each delivery has at least one batch, which is empty if it has no record, and no batch holds
     records of two; so the rows of its batches are the delivery's count of records. With each batch
-    comes what was ignored on the way to it and is no record: by the name of another table, or None
-    for what has none or one too many, how often. Memory is bounded by `MAX_BATCH_RECORDS`,
+    comes what was met on the way to it and is no record. Memory is bounded by `MAX_BATCH_RECORDS`,
     `MAX_BATCH_BYTES` and the limits, whatever a file holds.
 
     change_time_us is the record's own, else when the file was extracted. Raises UsageError,
@@ -82,31 +95,39 @@ def record_batches(
         default_us = extraction_time_us(delivery.path, delivery.mtime_us)
         with reopened(root, delivery.path) as stored:
             refuse_changed(stored, delivery)
-            for records, ignored in _bounded(_records(stored, delivery.path, settings, limits)):
-                yield delivery, _batch(records, SCHEMAS[table], constants, default_us), ignored
+            for records, aside in _bounded(_records(stored, delivery.path, settings, limits)):
+                yield delivery, _batch(records, SCHEMAS[table], constants, default_us), aside
             refuse_changed(stored, delivery)
 
 
 def _records(
     stored: BufferedReader, path: str, settings: Settings, limits: Limits
-) -> Iterator[Record | Ignored]:
-    stream: Readable = stored
-    if path.endswith(".gz"):
-        stream = Gunzip(stored, limits.max_expanded_bytes)
+) -> Iterator[Record | Ignored | Remark]:
     (source,) = (source for source in sources.SOURCES if source.name == source_of(path))
-    return source.records(stream, path, settings, limits)
+    stream: Readable = stored
+    if source.zipped is not None and path.endswith(".zip"):
+        try:
+            stream = unzipped(stored, source.zipped, limits)
+        except UnusableZip as reason:
+            return iter([Remark(str(reason))])
+    elif path.endswith(".gz"):
+        stream = Gunzip(stored, limits.max_expanded_bytes)
+    return source.records(as_utf8(stream), path, settings, limits)
 
 
 def _bounded(
-    records: Iterator[Record | Ignored],
-) -> Iterator[tuple[list[Record], Counter[str | None]]]:
-    """Group the records by the limits of a batch, and count what is ignored with each group.
+    records: Iterator[Record | Ignored | Remark],
+) -> Iterator[tuple[list[Record], Aside]]:
+    """Group the records by the limits of a batch, and with each group what is no record.
 
     No record at all is one empty group.
     """
     group: list[Record] = []
-    group_bytes, ignored = 0, Counter[str | None]()
+    group_bytes, ignored, remarks = 0, Counter[str | None](), list[str]()
     for record in records:
+        if isinstance(record, Remark):
+            remarks.append(record.text)
+            continue
         if isinstance(record, Ignored):
             name = record.other_table and record.other_table[:MAX_NAME]
             ignored[name if name in ignored or len(ignored) < MAX_OTHER_TABLES else None] += 1
@@ -114,11 +135,11 @@ def _bounded(
         payload_bytes = len(record.payload.encode())
         is_full = len(group) == MAX_BATCH_RECORDS or group_bytes + payload_bytes > MAX_BATCH_BYTES
         if group and is_full:
-            yield group, ignored
-            group, group_bytes, ignored = [], 0, Counter()
+            yield group, Aside(ignored, remarks)
+            group, group_bytes, ignored, remarks = [], 0, Counter(), []
         group.append(record)
         group_bytes += payload_bytes
-    yield group, ignored
+    yield group, Aside(ignored, remarks)
 
 
 def _batch(

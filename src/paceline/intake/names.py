@@ -15,6 +15,8 @@ _TIME = re.compile(
     r"(?:(Z)|([+])(\d{2})(?:[-:_]?(\d{2}))?(?!\d)|(-)(\d{2})[-:_](00|15|30|45)(?!\d))?"
 )
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_.]?)(\d{2})\2(\d{2})(?!\d)")
+# Strava's archive of the athlete 20231105 says nothing of the fifth of November.
+_ARCHIVE = re.compile(r"export_\d+ ?(\(\d+\))?\.zip")
 _UNTIL = re.compile(r"[-_.]{1,2}|[-_ ]*to[-_ ]*")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _A_DAY_US, _NOON_US = 86_400_000_000, 43_200_000_000
@@ -27,12 +29,13 @@ def extraction_time_us(path: str, mtime_us: int) -> int:
 
     A time in the name is that time. A day without a time gives the modification time if it lies in
     that day, else noon (UTC). Two times or days side by side are the window of the activities: they
-    give the modification time, as does a name without any.
+    give the modification time, as does a name without any, and that of the archive which Strava
+    makes of an athlete's data.
     """
     name = PurePosixPath(path).name
     if times := list(_times(name)):
         return mtime_us if _is_window(name, times) else times[0][1]
-    days = list(_days(name))
+    days = [] if _ARCHIVE.fullmatch(name) else list(_days(name))
     if not days or _is_window(name, days) or days[0][1] == mtime_us // _A_DAY_US * _A_DAY_US:
         return mtime_us
     return days[0][1] + _NOON_US

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paceline.intake import files, landing
 from paceline.intake.files import Delivery
-from paceline.sources.files import HIDDEN, Listing, escaped, shown
+from paceline.sources.files import HIDDEN, Listing, escaped, masked, shown
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.store import deliveries, erasures
 from paceline.store.warehouse import Warehouse
@@ -41,6 +41,7 @@ class LandingZone:
         self._records: dict[Delivery, int] = {}
         self._ignored: Counter[str | None] = Counter()
         self._other_tables: dict[Delivery, Counter[str]] = {}
+        self._remarks: list[tuple[str, str]] = []
         self._refused: Counter[str] = Counter()
         self._erased: erasures.Erased | None = None
         self._closed: list[str] = []
@@ -64,6 +65,7 @@ class LandingZone:
         self._records = dict.fromkeys(self.found.new, 0)
         self._ignored.clear()
         self._other_tables.clear()
+        self._remarks.clear()
         self._refused.clear()
         for batches in self._bounded(self.found.new):
             import pyarrow as pa
@@ -79,8 +81,9 @@ class LandingZone:
         return self._ignored.total()
 
     def warnings(self) -> list[str]:
-        """Sentences about what was left out: rows of other tables, and records of the erased."""
-        return [*self._of_other_tables(), *self._of_erased()]
+        """Sentences about what was left out, and about files as a whole."""
+        remarks = [f"{self._shown(path)} {masked(text)}" for path, text in self._remarks]
+        return [*self._of_other_tables(), *remarks, *self._of_erased()]
 
     def _of_other_tables(self) -> list[str]:
         setting = "name a table in cdc_tables of paceline.yml if it holds activities"
@@ -157,12 +160,13 @@ class LandingZone:
             self._settings,
             self._limits,
         )
-        for delivery, received, ignored in batches:
+        for delivery, received, (ignored, remarks) in batches:
             batch = received if self._erased is None else self._erased.without(received)
             if refused := received.num_rows - batch.num_rows:
                 self._refused[delivery.path] += refused
             self._records[delivery] += batch.num_rows
             self._ignored += ignored
+            self._remarks += ((delivery.path, text) for text in remarks)
             for name, count in ignored.items():
                 if name is not None:
                     self._other_tables.setdefault(delivery, Counter())[name] += count

@@ -189,6 +189,8 @@ def _check_landing(listed: Listing, warehouse: Path, catalog: str) -> None:
     """Refuses a landing zone with nothing in it, unless it has been emptied after earlier runs."""
     root, has_deliveries = listed.root, files.has_deliveries(listed)
     if not has_deliveries and not catalog and not _is_table(warehouse, "ops.deliveries"):
+        for sentence in files.unknown_files(listed):
+            _log.warning(sentence)
         raise UsageError(
             f"The landing directory {root} holds no delivery: put files into it, for example "
             f"{root}/strava_api/activities.jsonl, or name another one with --landing."
@@ -244,10 +246,8 @@ def _run_job(run: Run, plan: _Plan, jobs: Jobs, outcomes: dict[str, Outcome]) ->
     _log.info(f"{run.job}: {_described(plan.window)}")
     tables = jobs[run.job]
     if plan.listed is not None and any(map(_is_fed, tables)):
-        for path in files.unknown_files(plan.listed):
-            _log.warning(f"{path} is no delivery of a known kind and is ignored")
-        for refused in files.refused_files(plan.listed):
-            _log.warning(refused)
+        for sentence in (*files.unknown_files(plan.listed), *files.refused_files(plan.listed)):
+            _log.warning(sentence)
     try:
         for table in tables:
             started = monotonic()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from paceline.sources.gunzip import DamagedGzip, Readable
+from paceline.sources.gunzip import Damaged, Readable
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import (
     CHUNK_BYTES,
@@ -62,10 +62,10 @@ def _of_lines(stream: Readable, read: Read, limits: Limits) -> Iterator[Record |
             yield read(number, text.encode(), value)
 
 
-def objects(read: Callable[[int, str, dict[str, Any]], Record]) -> Read:
+def objects(read: Callable[[int, str, dict[str, Any]], Record | Ignored]) -> Read:
     """A reader of values that are objects, each with its text; anything else is unreadable."""
 
-    def read_value(number: int, raw: bytes, value: Any) -> Record:
+    def read_value(number: int, raw: bytes, value: Any) -> Record | Ignored:
         if isinstance(value, dict):
             return read(number, raw.decode(), value)
         return unreadable(number, raw)
@@ -80,14 +80,14 @@ class _Peeked:
         self._stream, self._max_bytes = stream, max_bytes
         self._head = bytearray()
         self._begin, self._end = 0, -1
-        self._damage: DamagedGzip | None = None
+        self._damage: Damaged | None = None
         try:
             while self._end < 0 and len(self._head) <= max_bytes:
                 chunk = stream.read(CHUNK_BYTES)
                 if not chunk:
                     break
                 self._hold(chunk)
-        except DamagedGzip as damage:
+        except Damaged as damage:
             self._damage = damage
 
     def _hold(self, chunk: bytes) -> None:
@@ -180,7 +180,7 @@ def _whole_text(stream: Readable, max_bytes: int) -> tuple[str, str | None]:
                 del whole[max_bytes:]
                 fault = f"document of more than {max_bytes} bytes"
                 break
-    except DamagedGzip as damage:
+    except Damaged as damage:
         fault = str(damage)
     return whole.decode("utf-8-sig", "surrogateescape"), fault
 

@@ -52,6 +52,10 @@ _POSITIONS_OF_2019: Mapping[str, tuple[int, ...]] = {
 }
 _LAYOUTS = (STANDARD_POSITIONS, _POSITIONS_OF_2022, _POSITIONS_OF_2019)
 """By age, newest first; later columns have been added at the end of each."""
+SEPARATORS = ",;\t"
+"""Strava's comma, and what other programs make of it."""
+_LEAST_WIDTH = 1 + min(positions["Elapsed Time"][1] for positions in _LAYOUTS)
+"""With fewer columns, no record can tell which layout it has."""
 
 _FIRST_EXPORTS = {
     "id": "Activity ID",
@@ -72,6 +76,7 @@ class Layout(NamedTuple):
 
     Attributes:
         width: the number of columns.
+        separator: what stands between them.
         candidates: by English name, the positions of the columns; each record has to tell which of
             several holds.
         english: what the file's language calls things -> English.
@@ -80,6 +85,7 @@ class Layout(NamedTuple):
     """
 
     width: int
+    separator: str
     candidates: tuple[Mapping[str, Sequence[int]], ...]
     english: Mapping[str, str]
     decimal_comma: bool
@@ -91,33 +97,47 @@ def layout_of(header_line: str, localised: Languages) -> Layout:
     return _layout(header_line, tuple(tuple(terms.items()) for terms in localised.values()))
 
 
-def cells_of(texts: Iterator[str]) -> list[str] | None:
+def cells_of(texts: Iterator[str], separator: str = ",") -> list[str] | None:
     """Return the cells of the first record, reading no further, or None when it is malformed."""
     try:
-        return next(csv.reader(texts, strict=True), None)
+        return next(csv.reader(texts, delimiter=separator, strict=True), None)
     except csv.Error:
         return None
 
 
 @lru_cache(maxsize=256)
 def _layout(header_line: str, languages: _FrozenLanguages) -> Layout:
-    header = [plain(cell) for cell in cells_of(iter([header_line])) or ()]
+    headers = {s: [plain(c) for c in cells_of(iter([header_line]), s) or ()] for s in SEPARATORS}
+    for separator, header in headers.items():
+        if known := _known(header, separator, languages):
+            return known
+    # Strava writes commas; fewer columns than any layout has are none of its own.
+    wide = (s for s, header in headers.items() if len(header) >= _LEAST_WIDTH)
+    separator = next(wide, ",")
+    header = headers[separator]
+    width = len(header)
+    told = _standard(header)
+    candidates = (told,) if told else tuple(_cut(positions, width) for positions in _LAYOUTS)
+    return Layout(width, separator, candidates, {}, decimal_comma=True)
+
+
+def _known(header: list[str], separator: str, languages: _FrozenLanguages) -> Layout | None:
+    """The layout of a header in a language that is known, None for any other."""
     width = len(header)
     if "Activity ID" in header:
-        return Layout(width, (_by_name(header),), {}, decimal_comma=False)
+        return Layout(width, separator, (_by_name(header),), {}, decimal_comma=False)
     if header[:4] == list(_FIRST_EXPORTS)[:4]:
         names = [_FIRST_EXPORTS.get(cell, cell) for cell in header]
-        return Layout(width, (_by_name(names),), {}, decimal_comma=False, is_in_metres=True)
+        positions = (_by_name(names),)
+        return Layout(width, separator, positions, {}, decimal_comma=False, is_in_metres=True)
     for terms in languages:
         english = {plain(local): name for local, name in terms}
         names = [english.get(cell, cell) for cell in header]
         if "Activity ID" in names:
             standard = _standard(header) or STANDARD_POSITIONS
             known = _with_untranslated(names, standard)
-            return Layout(width, (known,), english, decimal_comma=True)
-    told = _standard(header)
-    candidates = (told,) if told else tuple(_cut(positions, width) for positions in _LAYOUTS)
-    return Layout(width, candidates, {}, decimal_comma=True)
+            return Layout(width, separator, (known,), english, decimal_comma=True)
+    return None
 
 
 def _standard(header: Sequence[str]) -> Mapping[str, Sequence[int]] | None:

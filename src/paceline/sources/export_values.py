@@ -11,6 +11,7 @@ _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2
 _COMMA_GROUPS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
 _POINT_GROUPS = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{3})+,[0-9]+")
 _POINT_THOUSANDS = re.compile(r"[0-9]{1,3}(\.[0-9]{3})+")
+_DECIMAL_COMMA = re.compile(r"[+-]?([0-9]{4,},[0-9]+|[0-9]{1,40},([0-9]{1,2}|[0-9]{4,}))")
 _SPACES = re.compile(r"\s")
 # Wide enough for every product of two plain numbers, so that scaling is exact.
 _EXACT = Context(prec=200)
@@ -70,6 +71,11 @@ def number(cell: str, *, decimal_comma: bool) -> str:
     else:
         digits = digits.replace(",", ".")
     return digits if _PLAIN_NUMBER.fullmatch(digits) else text
+
+
+def is_decimal_comma(cell: str) -> bool:
+    """Return whether a number has a comma, and one that cannot group thousands."""
+    return _DECIMAL_COMMA.fullmatch(cell.strip()) is not None
 
 
 def as_decimal(cell: str, decimal_comma: bool) -> Decimal | None:

@@ -18,10 +18,10 @@ LINK_TO_NOTHING = "is a link to nothing"
 NO_FILE = "is neither a file nor a folder"
 
 # What names an athlete wherever it stands: `athlete_id=7`, `athlete-7`, `athletes/7`, and the name
-# of Strava's own archive, `export_12345678`.
+# of Strava's own archive, `export_12345678`; not the `athlete_id=<id>/` of an advice.
 _SEPARATOR = r"""(?:[\s_.:="'#-]|%[0-9a-f]{2}){0,4}"""
 _ATHLETE = re.compile(
-    r"""(?i)(athlete_ids?=)(?:\d+,)*[^/\s"',;:)]+"""
+    r"""(?i)(athlete_ids?=)(?!<id>/)(?:\d+,)*[^/\s"',;:)]+"""
     rf"""|(athlete(?:s/|{_SEPARATOR}(?:ids?)?{_SEPARATOR}))\d+"""
     r"""|(export[_-]?)\d{5,}"""
 )

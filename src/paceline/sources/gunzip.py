@@ -14,7 +14,7 @@ from paceline.sources.limits import DEFAULTS
 
 _GZIP_WBITS = 31
 # Deflate expands at most about 1,000 times, so this also bounds a decompressed chunk to 16 MB.
-_STORED_CHUNK_BYTES = 16 * 1024
+STORED_CHUNK_BYTES = 16 * 1024
 
 
 class Readable(Protocol):
@@ -24,40 +24,56 @@ class Readable(Protocol):
         """Return up to about `size` bytes, and none at the end."""
 
 
-class DamagedGzip(Exception):
-    """The gzip stream is truncated, corrupt or too large; all before that was handed out."""
+class Damaged(Exception):
+    """A stream is truncated, corrupt or too large; all before that was handed out."""
 
 
-class Gunzip:
-    """A decompressed view of a gzip stream, which may have several members."""
+class Chunks:
+    """A stream of chunks as they come, none of which may be empty."""
 
-    def __init__(self, stored: Readable, max_bytes: int = DEFAULTS.max_expanded_bytes) -> None:
-        """Read from `stored`, which stays the caller's to close, and give at most `max_bytes`."""
-        self._chunks = _bounded(_decompressed(stored), max_bytes)
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
 
     def read(self, size: int, /) -> bytes:
-        """Return the next bytes, `size` being ignored, and none at the end.
-
-        Raises DamagedGzip where the stream breaks off, is corrupt or passes the limit.
-        """
+        """Return the next chunk, `size` being ignored, and no bytes at the end."""
         return next(self._chunks, b"")
 
 
-def _bounded(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+class Gunzip(Chunks):
+    """A decompressed view of a gzip stream, which may have several members.
+
+    Reading raises Damaged where the stream breaks off, is corrupt or passes the limit.
+    """
+
+    def __init__(
+        self,
+        stored: Readable,
+        max_bytes: int = DEFAULTS.max_expanded_bytes,
+        name: str = "gzip stream",
+    ) -> None:
+        """Read from `stored`, which stays the caller's to close, and give at most `max_bytes`.
+
+        The name is that of the stream in what is said of a fault.
+        """
+        super().__init__(bounded(_decompressed(stored, name), max_bytes, name))
+
+
+def bounded(chunks: Iterator[bytes], max_bytes: int, name: str) -> Iterator[bytes]:
+    """Yield the chunks; raise Damaged where they have more than `max_bytes`."""
     left = max_bytes
     for chunk in chunks:
         if len(chunk) > left:
             if left:
                 yield chunk[:left]
-            raise DamagedGzip(f"gzip stream of more than {max_bytes} bytes")
+            raise Damaged(f"{name} of more than {max_bytes} bytes")
         left -= len(chunk)
         yield chunk
 
 
-def _decompressed(stored: Readable) -> Iterator[bytes]:
+def _decompressed(stored: Readable, name: str) -> Iterator[bytes]:
     member: zlib._Decompress | None = None
     members = 0
-    while data := stored.read(_STORED_CHUNK_BYTES):
+    while data := stored.read(STORED_CHUNK_BYTES):
         while data:
             if member is None:
                 # Zeros may follow a member: padding to a block of the medium it was written to.
@@ -70,14 +86,14 @@ def _decompressed(stored: Readable) -> Iterator[bytes]:
                 chunk = member.decompress(data)
             except zlib.error:
                 yield from _until_fault(before, data)
-                raise DamagedGzip("corrupt gzip stream") from None
+                raise Damaged(f"corrupt {name}") from None
             if chunk:
                 yield chunk
             data = member.unused_data
             if member.eof:
                 member, members = None, members + 1
     if member is not None or not members:
-        raise DamagedGzip("truncated gzip stream")
+        raise Damaged(f"truncated {name}")
 
 
 def _until_fault(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:

@@ -2,7 +2,8 @@
 
 A source turns the bytes of one file into records in the order of the file. It never raises on
 content: what cannot be read becomes a record without ids whose payload is the verbatim text. What
-says nothing about an activity by design is `Ignored`: it is counted, and becomes no row.
+says nothing about an activity by design is `Ignored`: it is counted, and becomes no row. A `Remark`
+is no part of the file.
 """
 
 import base64
@@ -14,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from paceline.sources.gunzip import DamagedGzip, Readable
+from paceline.sources.gunzip import Damaged, Readable
 from paceline.sources.limits import DEFAULTS, Limits
 
 KEPT_BYTES = 1024 * 1024
@@ -74,6 +75,13 @@ class Ignored:
 IGNORED = Ignored()
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What people should know about a file as a whole; the text completes a sentence after it."""
+
+    text: str
+
+
 class Line(NamedTuple):
     """A physical line without its line feed; not whole: too long, or where the file is damaged."""
 
@@ -102,7 +110,7 @@ def lines(stream: Readable, limits: Limits = DEFAULTS) -> Iterator[Line]:
     while True:
         try:
             chunk = stream.read(CHUNK_BYTES)
-        except DamagedGzip as fault:
+        except Damaged as fault:
             yield Line(number, str(fault).encode(), is_whole=False)
             return
         if not chunk:

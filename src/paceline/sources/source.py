@@ -8,7 +8,7 @@ from typing import Any
 
 from paceline.sources.gunzip import Readable
 from paceline.sources.limits import Limits
-from paceline.sources.record import Ignored, Record
+from paceline.sources.record import Ignored, Record, Remark
 
 # What a payload holds, for silver to read.
 PLAIN, IN_ENVELOPE, EXPORT = "plain", "in envelope", "export"
@@ -27,11 +27,12 @@ class Source:
         suffixes: the ends of their paths, without `.gz`.
         table: the bronze table that it feeds.
         rank: the better of two valid versions comes from the source of the higher rank.
-        records: (stream, path, settings, limits) -> the records of a file, and what is ignored of
-            it. It never raises on content.
+        records: (stream, path, settings, limits) -> the records of a file, what is ignored of it,
+            and remarks on it. It never raises on content.
         image: what a payload holds: PLAIN is an object of the API or settings, IN_ENVELOPE one in a
             change event, perhaps with the names of a database, EXPORT a line of the bulk export.
         needs_athlete: whether its files lie in a folder `athlete_id=<id>` right below.
+        zipped: the name of the one file that is read of a `.zip` archive; None reads no archive.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Source:
     suffixes: tuple[str, ...]
     table: str
     rank: int
-    records: Callable[[Readable, str, Settings, Limits], Iterator[Record | Ignored]]
+    records: Callable[[Readable, str, Settings, Limits], Iterator[Record | Ignored | Remark]]
     image: str = PLAIN
     needs_athlete: bool = False
+    zipped: str | None = None

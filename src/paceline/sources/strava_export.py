@@ -19,6 +19,7 @@ from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import (
     Line,
     Record,
+    Remark,
     folder_athlete_id,
     lines,
     parse_id,
@@ -27,6 +28,7 @@ from paceline.sources.record import (
 )
 from paceline.sources.refusals import LAYOUT_UNKNOWN, REFUSAL
 from paceline.sources.source import EXPORT, Source
+from paceline.sources.sport_types import Sports
 
 _NUMBERS = {
     "moving_time": "Moving Time",
@@ -62,36 +64,45 @@ class _Row(NamedTuple):
 
 def records(
     stream: Readable, relative_path: str, localised: Languages, limits: Limits = DEFAULTS
-) -> Iterator[Record]:
+) -> Iterator[Record | Remark]:
     r"""Yield the activities of one `activities.csv`; the athlete is the path's `athlete_id=<id>`.
 
     The payload is the header line, "\n" and the record's exact text, inner newlines included. A
     record with other than the header's number of cells, or with a quote left open, is unreadable.
     So is a header that is too long, and everything below it: its payload is its own text alone.
+    A remark comes last where no type of sport is known, as in a language without translations.
     """
     athlete_id = folder_athlete_id(relative_path)
-    rows = _rows(lines(stream, limits), limits.max_line_bytes)
-    header = next(rows, None)
+    source = lines(stream, limits)
+    header = next((line for line in source if line.raw.strip() or not line.is_whole), None)
     if header is None:
         return
-    if not header.is_whole or len(header.raw) > limits.max_header_bytes:
-        yield unreadable(header.start, header.raw)
+    header_raw = header.raw.removesuffix(b"\r")
+    if not header.is_whole or len(header_raw) > limits.max_header_bytes:
+        yield unreadable(header.number, header_raw)
+        rows = _rows(source, ",", limits.max_line_bytes)
         yield from (unreadable(row.start, row.raw) for row in rows)
         return
-    header_text = header.raw.decode("utf-8", "surrogateescape")
-    # Wherever the other columns stand, all layouts begin with it.
-    layout = layout_of(header_text, localised)
-    id_positions = layout.candidates[0].get("Activity ID", ())
-    for row in rows:
+    layout = layout_of(header_raw.decode("utf-8", "surrogateescape"), localised)
+    # Wherever the other columns stand, all layouts have these in the same place.
+    id_positions, sport_positions = (
+        layout.candidates[0].get(name, ()) for name in ("Activity ID", "Activity Type")
+    )
+    sports = Sports()
+    for row in _rows(source, layout.separator, limits.max_line_bytes):
         if not row.is_whole:
             yield unreadable(row.start, row.raw)
             continue
-        payload, is_base64 = payload_of(header.raw + b"\n" + row.raw)
-        if is_base64 or row.cells is None or len(row.cells) != len(header.cells or ()):
+        payload, is_base64 = payload_of(header_raw + b"\n" + row.raw)
+        if is_base64 or row.cells is None or len(row.cells) != layout.width:
             yield Record(row.start, payload, is_base64)
         else:
+            sport = _second_else_first(row.cells, sport_positions)
+            sports.note(sport, _in_english(sport, layout))
             activity_id = parse_id(_second_else_first(row.cells, id_positions))
             yield Record(row.start, payload, athlete_id=athlete_id, activity_id=activity_id)
+    if remark := sports.remark():
+        yield remark
 
 
 def image(payload: str, localised: Languages) -> str | None:
@@ -104,17 +115,16 @@ def image(payload: str, localised: Languages) -> str | None:
     """
     header_line, _, text = payload.partition("\n")
     layout = layout_of(header_line, localised)
-    row = cells_of(iter([text]))
+    row = cells_of(iter([text]), layout.separator)
     if not row or len(row) != layout.width:
         return None
-    comma = layout.decimal_comma
+    comma = _has_decimal_comma(row, layout)
     found = [c for c in layout.candidates if len(layout.candidates) == 1 or _fits(row, c, comma)]
     if len(found) != 1:
         return json.dumps({REFUSAL: LAYOUT_UNKNOWN})
     (positions,) = found
     cells = {name: _second_else_first(row, positions[name]) for name in positions}
-    sport = cells.get("Activity Type", "")
-    sport = layout.english.get(plain(sport), sport)
+    sport = _in_english(cells.get("Activity Type", ""), layout)
     fields: dict[str, str | bool | None] = {
         "id": cells.get("Activity ID"),
         "name": cells.get("Activity Name"),
@@ -129,11 +139,27 @@ def image(payload: str, localised: Languages) -> str | None:
         is_set = values.flag(cell)
         fields[field] = cell if is_set is None else is_set
     fields["elapsed_time"] = _elapsed_s(row, positions, comma)
-    fields["distance"] = _distance_m(row, positions, layout, sport)
+    fields["distance"] = _distance_m(row, positions, layout, comma, sport)
     if layout.is_in_metres:
         fields["moving_time"] = "0"  # not recorded
     present = {field: value for field, value in fields.items() if value is not None and value != ""}
     return json.dumps(present)
+
+
+def _in_english(sport: str, layout: Layout) -> str:
+    return layout.english.get(plain(sport), sport)
+
+
+def _has_decimal_comma(row: Sequence[str], layout: Layout) -> bool:
+    """Whether a comma stands before decimals.
+
+    It does not in English, but a program that writes other separators may write other numbers, too;
+    a comma that cannot group thousands tells.
+    """
+    if layout.decimal_comma or layout.separator == ",":
+        return layout.decimal_comma
+    places = (layout.candidates[0].get(name, ()) for name in (*_NUMBERS.values(), "Distance"))
+    return any(values.is_decimal_comma(row[place]) for found in places for place in found)
 
 
 def _fits(row: Sequence[str], positions: Mapping[str, Sequence[int]], comma: bool) -> bool:
@@ -157,7 +183,11 @@ def _elapsed_s(
 
 
 def _distance_m(
-    row: Sequence[str], positions: Mapping[str, Sequence[int]], layout: Layout, sport: str
+    row: Sequence[str],
+    positions: Mapping[str, Sequence[int]],
+    layout: Layout,
+    comma: bool,
+    sport: str,
 ) -> str | None:
     """The distance in metres: the second, unless the first is another one.
 
@@ -166,7 +196,6 @@ def _distance_m(
     activity.
     """
     first, second = _pair(row, positions.get("Distance", ()))
-    comma = layout.decimal_comma
     if second and (not first or _unit_of(first, second, comma, (_KM, _M, _MILE)) is not None):
         return values.number(second, decimal_comma=comma)
     unit = {"Swim": _M, "Sail": _MILE}.get(sport, _M if layout.is_in_metres else _KM)
@@ -197,7 +226,7 @@ def _pair(row: Sequence[str], positions: Sequence[int]) -> tuple[str, str]:
     return first, second
 
 
-def _rows(source: Iterator[Line], max_bytes: int) -> Iterator[_Row]:
+def _rows(source: Iterator[Line], separator: str, max_bytes: int) -> Iterator[_Row]:
     """Yield the records of the file as the csv module delimits them, with their exact text."""
     pending: deque[Line] = deque()
     bytes_again = 0
@@ -207,7 +236,7 @@ def _rows(source: Iterator[Line], max_bytes: int) -> Iterator[_Row]:
         elif first.raw.strip():
             taken = [first]
             left = max_bytes if bytes_again < _MAX_BYTES_AGAIN else 0
-            cells = cells_of(_texts(taken, pending, source, left))
+            cells = cells_of(_texts(taken, pending, source, left), separator)
             if cells is None:
                 pending.extendleft(reversed(taken[1:]))
                 bytes_again += sum(len(line.raw) for line in taken[1:])
@@ -249,4 +278,5 @@ SOURCE = Source(
     ),
     image=EXPORT,
     needs_athlete=True,
+    zipped="activities.csv",
 )
