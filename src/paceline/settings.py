@@ -137,9 +137,10 @@ def _check_settings(path: Path, settings: Settings) -> None:
 
 def _check_limits(path: Path, given: object) -> None:
     names = {f.name for f in fields(Limits)}
-    if not isinstance(given, dict) or set(given) != names:
+    # One that is missing, as in a file of an older release, has its default.
+    if not isinstance(given, dict) or not set(given) <= names:
         raise UsageError(
-            f"{path}: landing_limits must be a map with exactly {', '.join(sorted(names))}."
+            f"{path}: landing_limits must be a map of some of {', '.join(sorted(names))}."
         )
     for name, limit in given.items():
         if type(limit) is not int or limit < 1:

@@ -1,6 +1,7 @@
 """Names, paths and secrets from outside: checked at the edge, and told to nobody."""
 
 import logging
+import re
 import socket
 import threading
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from paceline.contract import load
 from paceline.errors import UsageError
 from paceline.pipeline import alerts, execute
 from paceline.pipeline.jobs import FEATURE_ACTIVITY
+from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sql import identifier, literal
 from paceline.store import ledger
 from paceline.store.ledger import Entry
@@ -283,7 +285,7 @@ def test_the_texts_of_a_rule_may_hold_anything(tmp_path):
     [
         ('catalog: ""', "catalog: 5", "catalog must be a text"),
         ("landing: landing\n", "landing: [a]\n", "landing must be a text"),
-        ("  max_lines: 20000000", "  max_line: 20000000", "a map with exactly max_document_bytes"),
+        ("  max_lines: 20000000", "  max_line: 20000000", "a map of some of max_document_bytes"),
         ("  max_lines: 20000000", "  max_lines: 0", "max_lines of landing_limits is 0"),
         ("  max_lines: 20000000", "  max_lines: 1.5", "is 1.5; allowed are whole numbers from 1"),
         ("  max_lines: 20000000", "  max_lines: true", "is True; allowed"),
@@ -295,6 +297,14 @@ def test_settings_of_the_edge_are_checked(tmp_path, old, new, message):
     (tmp_path / "paceline.yml").write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(UsageError, match=message):
         settings.load_settings(tmp_path)
+
+
+def test_a_limit_that_an_older_file_does_not_have_has_its_default(tmp_path):
+    text = (CONF / "paceline.yml").read_text(encoding="utf-8")
+    older, dropped = re.subn(r"(?m)^  max_zip_\w+: \d+\n", "", text)
+    assert dropped == 2
+    (tmp_path / "paceline.yml").write_text(older, encoding="utf-8")
+    assert Limits(**settings.load_settings(tmp_path).landing_limits) == DEFAULTS
 
 
 @contextmanager
