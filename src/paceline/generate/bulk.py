@@ -99,6 +99,7 @@ def _features(athletes: Athletes, sessions: Sessions, measured: Columns) -> Colu
         **_load(settings_of(athletes, sessions), family == 0, pace, moving, heartrate),
         "efficiency_m_per_beat": functions.efficiency_m_per_beat(distance_m, moving, heartrate),
         **_splits(sessions, family == 0, distance, heartrate),
+        "is_restricted": np.zeros(len(moving), dtype=bool),
     }
 
 

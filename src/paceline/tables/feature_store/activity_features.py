@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from paceline import recipe
 from paceline.features import functions, splits
 from paceline.recipe import Context, Frames, Scope, Table
+from paceline.sources.licence import NO_MODEL_TRAINING, tagged
 from paceline.tables.names import ACTIVITIES, ACTIVITY_FEATURES, SETTINGS, SUB_ACTIVITY
 from paceline.tables.windows import in_window
 
@@ -18,6 +19,7 @@ NAME = ACTIVITY_FEATURES
 
 LONG_ELAPSED_S = 24 * 3600  # beyond it the recording was forgotten, and moving time is the truth
 HEARTRATE_BPM = (25.0, 240.0)  # outside it a split's heart rate was not measured
+RESTRICTED_SOURCES = tagged(NO_MODEL_TRAINING)
 LTHR_SHARE = 0.85  # of the heart-rate reserve, where the athlete's own is not known
 
 
@@ -41,12 +43,12 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     """The features of the activities in scope."""
     activities = scope.select(inputs[ACTIVITIES])
     with_settings = _with_settings(activities, inputs[SETTINGS])
-    with_splits = with_settings.join(
-        _usable_splits(scope.select(inputs[SUB_ACTIVITY])), ["athlete_id", "activity_id"], "left"
+    with_parts = with_settings.join(
+        _parts(scope.select(inputs[SUB_ACTIVITY])), ["athlete_id", "activity_id"], "left"
     )
     columns = _columns(context.settings["default_threshold_pace_s_per_km"])
     names = context.contracts[NAME].column_names
-    return with_splits.select(*(_resolved(name, columns).alias(name) for name in names))
+    return with_parts.select(*(_resolved(name, columns).alias(name) for name in names))
 
 
 def _resolved(name: str, columns: Mapping[str, Column]) -> Column:
@@ -84,12 +86,12 @@ def _with_settings(activities: DataFrame, settings: DataFrame) -> DataFrame:
     return joined.drop(F.col("settings.athlete_id"))
 
 
-def _usable_splits(sub_activity: DataFrame) -> DataFrame:
-    """One row per activity: its splits with time and distance, in order."""
+def _parts(sub_activity: DataFrame) -> DataFrame:
+    """One row per activity: its splits with time and distance, in order, and whether any split or
+    lap is restricted.
+    """
     distance_mm = F.floor(F.col("distance_m") * 1000 + 0.5)
-    usable = sub_activity.where(
-        (F.col("kind") == "split") & (F.col("moving_time_s") > 0) & (distance_mm > 0)
-    )
+    is_usable = (F.col("kind") == "split") & (F.col("moving_time_s") > 0) & (distance_mm > 0)
     heartrate = F.col("average_heartrate_bpm")
     split = F.struct(
         F.col("sub_index"),
@@ -97,8 +99,14 @@ def _usable_splits(sub_activity: DataFrame) -> DataFrame:
         distance_mm.alias("d"),
         F.when(heartrate.between(*HEARTRATE_BPM), heartrate).alias("hr"),
     )
-    in_order = F.array_sort(F.collect_list(split)).alias("splits")
-    return usable.groupBy("athlete_id", "activity_id").agg(in_order)
+    in_order = F.array_sort(F.collect_list(F.when(is_usable, split))).alias("splits")
+    any_restricted = F.bool_or(_is_restricted()).alias("has_restricted_part")
+    return sub_activity.groupBy("athlete_id", "activity_id").agg(in_order, any_restricted)
+
+
+def _is_restricted() -> Column:
+    """Whether a row comes from a source whose data may not be used for models."""
+    return F.col("source").isin(RESTRICTED_SOURCES)
 
 
 def _columns(default_threshold_s: float) -> dict[str, Column]:
@@ -117,6 +125,7 @@ def _columns(default_threshold_s: float) -> dict[str, Column]:
         "split_pace_cv": splits.split_pace_cv(F.col("splits")),
         "second_half_pace_ratio": splits.second_half_pace_ratio(F.col("splits")),
         "hr_drift_ratio": splits.hr_drift_ratio(F.col("splits")),
+        "is_restricted": _is_restricted() | F.coalesce("has_restricted_part", F.lit(False)),
     }
 
 
@@ -159,11 +168,11 @@ TABLE = Table(
         ACTIVITIES: (
             *("athlete_id", "activity_id", "local_day", "start_date", "sport_family", "is_race"),
             *("distance_m", "moving_time_s", "elapsed_time_s", "elevation_gain_m"),
-            "average_heartrate_bpm",
+            *("average_heartrate_bpm", "source"),
         ),
         SUB_ACTIVITY: (
             *("athlete_id", "activity_id", "kind", "sub_index", "distance_m", "moving_time_s"),
-            "average_heartrate_bpm",
+            *("average_heartrate_bpm", "source"),
         ),
     },
     day="local_day",
