@@ -20,7 +20,7 @@ MIN_DORMANT_DAYS = 90
 
 @dataclass(frozen=True)
 class Settings:
-    """`paceline.yml`. All but the first four reach the recipes and are part of the fingerprint.
+    """`paceline.yml`. Those of `for_recipes` are part of the fingerprint.
 
     One with a default may be missing, as it is in the file of an older release.
     """
@@ -35,10 +35,11 @@ class Settings:
     export_headers: Mapping[str, Mapping[str, str]]
     cdc_tables: Sequence[str] = ("activities", "strava_activities", "activity")
     detect_duplicate_recordings: bool = True
+    model_permission: str | None = None
 
     def for_recipes(self) -> dict[str, Any]:
         """The settings that a recipe may read."""
-        edge = ("landing", "warehouse", "catalog", "landing_limits")
+        edge = ("landing", "warehouse", "catalog", "landing_limits", "model_permission")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in edge}
 
 
@@ -132,6 +133,12 @@ def _check_settings(path: Path, settings: Settings) -> None:
         raise UsageError(
             f"{path}: cdc_tables is {tables!r}; it must be a list of names of tables, such as "
             "[activities]."
+        )
+    permission = settings.model_permission
+    if permission is not None and not (isinstance(permission, str) and permission.strip()):
+        raise UsageError(
+            f"{path}: model_permission is {permission!r}; it must be null, or a text that says by "
+            "what right models may use restricted data."
         )
 
 

@@ -23,7 +23,7 @@ from paceline.store.ledger import Entry
 from tests.fixtures import records, warehouse
 from tests.pipeline.new_columns import JOBS_AFTER, RECIPES, promise
 from tests.pipeline.warehouse import NOW
-from tests.pipeline.worlds import FEATURES, ROLLING, SILVER, World, told
+from tests.pipeline.worlds import FEATURES, PARTS, ROLLING, SILVER, World, told
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,12 @@ NEWS = [
     records.activity(records.DANA, 2, "2026-04-28"),
     records.edited(records.activity(records.ERIK, 4, "2026-06-14"), "2026-06-25"),
 ]
-NEW_COLUMNS = ("extra_class", "extra_rain_mm", "change_log", "change_position", "change_id")
+NEW_COLUMNS = {
+    "bronze.strava_activities": ("change_log", "change_position", "change_id"),
+    PARTS: ("source",),
+    FEATURES: ("is_restricted", "extra_class", "extra_rain_mm"),
+}
+PERMISSION = "generated data"
 # Such a path belongs to one machine.
 PLACES = re.compile(r"/(?:work|root|home|Users)/")
 
@@ -54,7 +59,8 @@ def rows(world: World) -> dict[str, list[tuple[object, ...]]]:
     found = {}
     for table in TABLES:
         path = str(world.warehouse.joinpath(*table.name.split(".")))
-        frame = world.spark.read.format("delta").load(path).drop(*NEW_COLUMNS)
+        frame = world.spark.read.format("delta").load(path)
+        frame = frame.drop(*NEW_COLUMNS.get(table.name, ()))
         found[table.name] = sorted((tuple(row) for row in frame.collect()), key=repr)
     return found
 
@@ -68,9 +74,12 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
         with pytest.raises(PacelineError, match="was written by an older release: run the jobs"):
             read()
     planned = plan(JOBS, replace(places, landing=str(world.root / "landing")), now=NOW)
-    assert {row["rows_updated"] for row in planned.tables} == {0}
+    filled = {row["table"] for row in planned.tables if row["rows_updated"]}
+    assert filled == {PARTS, FEATURES}
     # This release has two more columns.
     promise(world.root / "conf")
+    with (world.root / "conf" / "paceline.yml").open("a", encoding="utf-8") as settings:
+        settings.write(f"model_permission: {PERMISSION}\n")
     world.jobs = JOBS_AFTER
     caught_up = world.run()
     after = rows(world)
@@ -84,9 +93,9 @@ def test_an_upgrade_compares_once_and_fills_new_columns_only(story: Story) -> No
         "rules, settings or recipes have changed"
     }
     counts = told(story.caught_up)
-    of_features = len(story.rows[0][FEATURES])
-    assert counts == {name: (0, of_features * (name == FEATURES), 0) for name in counts}
     before, after = story.rows
+    filled = {name: len(before[name]) for name in (PARTS, FEATURES)}
+    assert counts == {name: (0, filled.get(name, 0), 0) for name in counts}
     assert before == after
     assert all(before.values())
 
@@ -111,6 +120,28 @@ def test_new_columns_are_filled_in_place(story: Story) -> None:
         " OR extra_rain_mm IS DISTINCT FROM IF(athlete_id % 2 = 1, 2.5, NULL)"
     )
     assert found.where(wrong).count() == 0
+
+
+def test_rows_of_the_release_say_whether_models_may_use_them(story: Story) -> None:
+    """The runs of its archive are of the API and an export; only those of the API have parts."""
+    delta = story.world.spark.read.format("delta")
+    parts, activities, features = (
+        delta.load(str(story.world.warehouse.joinpath(*name.split("."))))
+        for name in (PARTS, SILVER, FEATURES)
+    )
+    assert {row["source"] for row in parts.collect()} == {"strava_api"}
+    sources = {row["activity_id"]: row["source"] for row in activities.collect()}
+    found = {(sources[r["activity_id"]], r["is_restricted"]) for r in features.collect()}
+    assert found == {("strava_api", True), ("strava_export", False)}
+
+
+def test_the_ledger_notes_the_permission_from_then_on(story: Story) -> None:
+    path = str(story.world.warehouse / "ops" / "ledger")
+    rows = story.world.spark.read.format("delta").load(path).collect()
+    runs = {entry.run_id for told in (story.caught_up, story.followed) for entry in told.values()}
+    noted = {row["model_permission"] for row in rows if row["run_id"] in runs}
+    assert noted == {PERMISSION}
+    assert {row["model_permission"] for row in rows if row["run_id"] < min(runs)} == {None}
 
 
 def test_all_rows_equal_their_rebuild(story: Story) -> None:

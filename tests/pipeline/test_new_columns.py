@@ -96,6 +96,8 @@ CREATE = Warehouse.create
 @pytest.fixture(scope="module")
 def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Story:
     world = World(quick_spark, tmp_path_factory.mktemp("columns") / "world", date(2024, 6, 10))
+    # Its activities look like those of the API.
+    world.configure(model_permission="generated data")
     told = Story(world)
     activities = [plain_run(n, 1 + n % 2, f"2024-06-0{n}") for n in range(1, 6)]
     world.deliver("strava_api/a.jsonl", *activities)

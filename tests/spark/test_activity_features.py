@@ -256,12 +256,26 @@ PACING = {
     ),
 }
 
+# By activity: the source of its row, those of its splits and laps, and whether it is restricted.
+SOURCES = {
+    871: ("strava_export", {}, False),
+    872: ("strava_api", {}, True),
+    873: ("debezium", {}, False),
+    874: ("debezium", {"split": "strava_api"}, True),
+    875: ("strava_export", {"lap": "strava_api"}, True),
+    876: ("strava_export", {"lap": "debezium", "split": "strava_api"}, True),
+    877: ("strava_api", {"lap": "debezium", "split": "debezium"}, True),
+    878: ("debezium", {"lap": "debezium", "split": "strava_export"}, False),
+}
+
 
 def activities():
     for activity_id, (athlete_id, cells, _) in CASES.items():
         yield row(ACTIVITIES, activity_id=activity_id, athlete_id=athlete_id) | cells
     for activity_id in PACING:
         yield row(ACTIVITIES, activity_id=activity_id, athlete_id=MAN)
+    for activity_id, (source, _, _) in SOURCES.items():
+        yield row(ACTIVITIES, activity_id=activity_id, athlete_id=MAN, source=source)
 
 
 def split_rows(activity_id, splits, **cells):
@@ -285,7 +299,12 @@ def all_split_rows():
         r for activity_id, (splits, _) in PACING.items() for r in split_rows(activity_id, splits)
     ]
     # Splits are taken in their order, however they lie in the table; laps count for nothing.
-    return rows[::-1] + split_rows(853, [(1000.0, 300, 140.0)] * 4, kind="lap")
+    rows += split_rows(853, [(1000.0, 300, 140.0)] * 4, kind="lap")
+    for activity_id, (_, parts, _) in SOURCES.items():
+        for kind, source in parts.items():
+            # A split without time says nothing of pacing, and where it comes from counts.
+            rows += split_rows(activity_id, [(1000.0, 0, None)], kind=kind, source=source)
+    return rows[::-1]
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +324,7 @@ def features(inputs):
     rows = rows_of(activity_features.TABLE, inputs, context())
     end = F.to_utc_timestamp("event_timestamp", F.current_timezone()).cast("string")
     found = rows.withColumn("event_timestamp", end).collect()
-    assert len(found) == len(CASES) + len(PACING)
+    assert len(found) == len(CASES) + len(PACING) + len(SOURCES)
     return {r["activity_id"]: r for r in found}
 
 
@@ -324,6 +343,12 @@ def test_pacing(features, activity_id):
     for name, value in expected.items():
         close = None if value is None else pytest.approx(value, rel=1e-12, abs=1e-15)
         assert features[activity_id][name] == close, name
+
+
+@pytest.mark.parametrize("activity_id", SOURCES)
+def test_an_activity_is_restricted_by_its_source_or_that_of_a_part(features, activity_id):
+    assert features[activity_id]["is_restricted"] is SOURCES[activity_id][2]
+    assert features[activity_id]["split_pace_cv"] is None
 
 
 def test_rows_keep_the_contract(inputs):
@@ -372,6 +397,8 @@ def test_a_whole_row(spark):
         split_pace_cv=0.7 / 5.1,
         second_half_pace_ratio=660 / 540,
         hr_drift_ratio=102_600 / 78_000 - 1,
+        # The example is of the API.
+        is_restricted=True,
     )
     assert_approx_df_equality(
         rows_of(activity_features.TABLE, given, context()),

@@ -8,6 +8,7 @@ from chispa import assert_df_equality
 from paceline.recipe import WARNINGS, Scope, Window
 from paceline.tables.silver import strava_sub_activity
 from tests.spark.given import (
+    ATHLETE,
     CONTRACTS,
     activity,
     bronze_api,
@@ -87,6 +88,20 @@ SUMS = {
     736: ([split(None), split()], False),
 }
 
+# By activity: its versions, each with its source and the arrays that it has, and from which source
+# its parts then are.
+SOURCES = {
+    741: ([("strava_api", "split")], {"split": "strava_api"}),
+    742: ([("strava_api", "split"), ("debezium", "")], {"split": "strava_api"}),
+    743: (
+        [("strava_api", "split lap"), ("debezium", "split")],
+        {"split": "debezium", "lap": "strava_api"},
+    ),
+    # Neither the better source counts nor the last delivery, but the newest that has them.
+    744: ([("debezium", "lap"), ("strava_api", "lap")], {"lap": "strava_api"}),
+}
+ARRAYS = {"split": "splits_metric", "lap": "laps"}
+
 
 def records():
     for activity_id, versions in VERSIONS.items():
@@ -95,6 +110,13 @@ def records():
     for activity_id, (splits, _) in SUMS.items():
         fields = {"splits_metric": splits, "laps": numbered(1, key="lap_index")}
         yield bronze_api(activity(activity_id, **fields))
+    for activity_id, (versions, _) in SOURCES.items():
+        for number, (source, kinds) in enumerate(versions):
+            arrays = {ARRAYS[kind]: numbered(1) for kind in kinds.split()}
+            image = activity(activity_id, **arrays)
+            payload = {"op": "c", "after": image} if source == "debezium" else image
+            ids = {"athlete_id": ATHLETE, "activity_id": activity_id}
+            yield bronze_api(payload, source=source, change_time_us=T + number, **ids)
     yield bronze_api(activity(721, splits_metric=numbered(1)))
     yield bronze_api(activity(722, splits_metric=numbered(1)), change_time_us=T)
     yield bronze_api(activity(722), change_time_us=T + 1, **DELETED)
@@ -102,7 +124,7 @@ def records():
 
 
 def parents():
-    for activity_id in (VERSIONS.keys() | SUMS.keys() | {722}) - {721}:
+    for activity_id in (VERSIONS.keys() | SUMS.keys() | SOURCES.keys() | {722}) - {721}:
         yield row(SILVER, activity_id=activity_id, distance_m=2000.0, moving_time_s=600)
 
 
@@ -133,7 +155,13 @@ def test_kinds_and_indices(children, activity_id):
 
 def test_nothing_else_has_children(children):
     expected = {activity_id for activity_id, indices in INDICES.items() if indices} | SUMS.keys()
-    assert children.keys() == expected
+    assert children.keys() == expected | SOURCES.keys()
+
+
+@pytest.mark.parametrize("activity_id", SOURCES)
+def test_parts_are_of_the_source_of_their_array(children, activity_id):
+    found = {child["kind"]: child["source"] for child in children[activity_id]}
+    assert found == SOURCES[activity_id][1]
 
 
 @pytest.mark.parametrize("activity_id", SUMS)

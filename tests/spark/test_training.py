@@ -292,12 +292,22 @@ def test_a_label_of_nobody_or_no_time_is_refused(spark, root, missing):
 def test_a_manifest_is_of_these_tables(spark, root):
     empty = spark.createDataFrame([], SMALL)
     made = paceline.training_set(spark, empty, ["tss_7d"], warehouse=root).manifest
-    (table,) = made.tables
-    other = replace(made, tables=(replace(table, table_id="another"),))
-    with pytest.raises(UsageError, match="is not the one of the manifest"):
-        paceline.training_set(spark, empty, as_of_version=other, warehouse=root)
+    # The activities say whether models may use the data.
+    activities, table = made.tables
+    assert [each.table_name for each in made.tables] == [ACTIVITIES, ROLLING]
+    for tables in (
+        (activities, replace(table, table_id="another")),
+        (replace(activities, table_id="another"), table),
+    ):
+        other = replace(made, tables=tables)
+        with pytest.raises(UsageError, match="is not the one of the manifest"):
+            paceline.training_set(spark, empty, as_of_version=other, warehouse=root)
+    # As older releases have written it: the newest activities are looked at.
+    older = replace(made, tables=(table,))
+    again = paceline.training_set(spark, empty, as_of_version=older, warehouse=root)
+    assert again.manifest == made
     with pytest.raises(UsageError, match=f"manifest has no version of {ACTIVITIES}"):
-        paceline.training_set(spark, empty, ["pace_min_km"], as_of_version=made, warehouse=root)
+        paceline.training_set(spark, empty, ["pace_min_km"], as_of_version=older, warehouse=root)
 
 
 def test_the_days_of_all_feature_tables_are_known():

@@ -116,6 +116,26 @@ def test_the_tables_of_change_data_may_be_left_to_the_default(tmp_path, line, ex
     assert found.for_recipes()["cdc_tables"] == expected
 
 
+NO_PERMISSION = "model_permission: null"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        # As in the file of an older release.
+        ("", None),
+        (NO_PERMISSION, None),
+        ("model_permission:", None),
+        ("model_permission: generated data", "generated data"),
+        ("model_permission: '§ 3 of 2026-03-01: yes'", "§ 3 of 2026-03-01: yes"),
+    ],
+)
+def test_a_permission_is_a_text_and_changes_no_table(tmp_path, line, expected):
+    found = load_settings(settings_file(tmp_path, **{NO_PERMISSION: line}))
+    assert found.model_permission == expected
+    assert found.for_recipes() == load_settings(CONF).for_recipes()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -129,6 +149,9 @@ def test_the_tables_of_change_data_may_be_left_to_the_default(tmp_path, line, ex
         (CDC_TABLES, "cdc_tables: activities", "must be a list of names of tables"),
         (CDC_TABLES, "cdc_tables: [7]", "must be a list of names of tables"),
         (CDC_TABLES, "cdc_tables: ['']", "must be a list of names of tables"),
+        (NO_PERMISSION, "model_permission: true", "model_permission is True; it must be null, or"),
+        (NO_PERMISSION, "model_permission: ' '", "model_permission is ' '; it must be null, or"),
+        (NO_PERMISSION, "model_permission: [a]", "a text that says by what right"),
     ],
 )
 def test_a_mistake_in_the_settings_is_told_with_what_is_allowed(tmp_path, old, new, message):

@@ -34,7 +34,8 @@ COLUMNS = {
     "silver.strava_sub_activity": (
         "athlete_id BIGINT, activity_id BIGINT, kind STRING, sub_index INT, distance_m DOUBLE, "
         "moving_time_s BIGINT, elapsed_time_s BIGINT, elevation_difference_m DOUBLE, "
-        "average_speed_mps DOUBLE, average_heartrate_bpm DOUBLE, grade_adjusted_speed_mps DOUBLE"
+        "average_speed_mps DOUBLE, average_heartrate_bpm DOUBLE, grade_adjusted_speed_mps DOUBLE, "
+        "source STRING"
     ),
     "silver.athlete_settings": (
         "athlete_id BIGINT, valid_from DATE, threshold_pace_s_per_km DOUBLE, hr_max_bpm DOUBLE, "
@@ -48,7 +49,7 @@ COLUMNS = {
         "threshold_pace_min_km DOUBLE, intensity_factor DOUBLE, estimated_tss DOUBLE, "
         "tss_method STRING, trimp DOUBLE, hr_reserve_ratio DOUBLE, efficiency_m_per_beat DOUBLE, "
         "split_pace_cv DOUBLE, second_half_pace_ratio DOUBLE, hr_drift_ratio DOUBLE, "
-        "is_duplicate_recording BOOLEAN"
+        "is_duplicate_recording BOOLEAN, is_restricted BOOLEAN"
     ),
     "feature_store.athlete_rolling_features": (
         "athlete_id BIGINT, as_of_date DATE, event_timestamp TIMESTAMP, activities_1d BIGINT, "

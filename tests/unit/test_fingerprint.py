@@ -22,8 +22,8 @@ from paceline.recipe import Context, Table
 SOURCES = (
     *("sources", "sources.athlete_settings", "sources.changelog", "sources.debezium"),
     *("sources.documents", "sources.encodings", "sources.envelope"),
-    *("sources.export_layouts", "sources.export_values"),
-    *("sources.gunzip", "sources.limits", "sources.record", "sources.refusals", "sources.source"),
+    *("sources.export_layouts", "sources.export_values", "sources.gunzip", "sources.licence"),
+    *("sources.limits", "sources.record", "sources.refusals", "sources.source"),
     "sources.sport_types",
     *("sources.strava_api", "sources.strava_export"),
 )
@@ -43,7 +43,7 @@ CODE = {
     "silver.strava_sub_activity": {*ACTIVITIES, "tables.silver.strava_sub_activity"},
     "silver.athlete_settings": {*SOURCES, *SILVER, "tables.silver.athlete_settings"},
     "feature_store.activity_features": {
-        *("features", "features.functions", "features.splits", "recipe"),
+        *("features", "features.functions", "features.splits", "recipe", "sources.licence"),
         *("tables.feature_store", "tables.feature_store.activity_features"),
         *("tables.feature_store.duplicates", "tables.names", "tables.windows"),
     },

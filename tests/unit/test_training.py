@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import paceline
 from paceline.errors import UsageError
+from paceline.settings import load_settings
 from paceline.store.warehouse import Position
 from paceline.training import Manifest
 from paceline.training.reader import _opened
@@ -100,9 +102,15 @@ def test_the_place_is_that_of_the_settings_unless_it_is_given():
         (None, "athletes"): (None, "athletes"),
     }
     for given, expected in places.items():
-        opened = _opened(None, CONF, *given, {"feature_store": "mine"})
+        opened = _opened(None, load_settings(CONF), *given, {"feature_store": "mine"})
         assert (opened.root, opened.catalog) == expected
         assert opened.schemas == {"feature_store": "mine"}
+
+
+@pytest.mark.parametrize("wrong", ["keep", "Drop", "", None, True, 1])
+def test_another_choice_for_restricted_labels_is_refused(wrong):
+    with pytest.raises(UsageError, match=f'restricted is {wrong!r}: say "refuse" or "drop"'):
+        paceline.training_set(None, None, ["tss_7d"], restricted=wrong)
 
 
 def test_importing_paceline_is_light():

@@ -28,8 +28,8 @@ KINDS = {
     WINDOWED: "made of the days up to a day, stored, for any model",
     ON_DEMAND: "a function of a value that only the request knows; not stored",
 }
-# The instant from which a row may be used is no input of a model.
-NO_FEATURES = ("event_timestamp",)
+# The instant from which a row may be used is no input of a model, nor is who may use it.
+NO_FEATURES = ("event_timestamp", "is_restricted")
 
 _NEVER = "Never NULL"
 _NULL_RULE = re.compile(rf"(?:^|(?<=\. ))(NULL .*?|{_NEVER})\.?$")

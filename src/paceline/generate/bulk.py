@@ -100,6 +100,7 @@ def _features(athletes: Athletes, sessions: Sessions, measured: Columns) -> Colu
         "efficiency_m_per_beat": functions.efficiency_m_per_beat(distance_m, moving, heartrate),
         **_splits(sessions, family == 0, distance, heartrate),
         "is_duplicate_recording": np.zeros(distance.size, dtype=bool),
+        "is_restricted": np.zeros(len(moving), dtype=bool),
     }
 
 

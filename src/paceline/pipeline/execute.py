@@ -142,6 +142,7 @@ def _started(jobs: Jobs, options: Options, plan: _Plan, warehouse: Warehouse) ->
         git_commit=options.git_commit or None,
         target=options.target or None,
         job_run_id=options.job_run_id or None,
+        model_permission=plan.settings.model_permission,
         accepted=_accepted(options.accept, warehouse),
         recipes={table.name: table for table in tables_of(jobs)},
     )

@@ -40,6 +40,7 @@ class Run:
         state: what the ledger knew at the start.
         started_at: the only reading of the clock that content may depend on.
         code_version, git_commit, target, job_run_id: provenance.
+        model_permission: the setting, to be noted.
         hook: called around each step.
         is_alone: whether a lock keeps other runs from publishing meanwhile.
         compare_all: tables of which every row is to be compared, whatever has changed.
@@ -57,6 +58,7 @@ class Run:
     git_commit: str | None = None
     target: str | None = None
     job_run_id: str | None = None
+    model_permission: str | None = None
     hook: Hook = no_hook
     is_alone: bool = False
     compare_all: Collection[str] = ()
@@ -227,6 +229,7 @@ def new_entry(table: Table, run: Run, context: Context) -> Entry:
         git_commit=run.git_commit,
         target=run.target,
         job_run_id=run.job_run_id,
+        model_permission=run.model_permission,
         started_at=datetime.now(UTC),
     )
 

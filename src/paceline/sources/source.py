@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paceline.sources.gunzip import Readable
+from paceline.sources.licence import TAGS
 from paceline.sources.limits import Limits
 from paceline.sources.record import Ignored, Record, Remark
 
@@ -44,3 +45,8 @@ class Source:
     image: str = PLAIN
     needs_athlete: bool = False
     zipped: str | None = None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What its licence forbids, such as `no_model_training`."""
+        return TAGS.get(self.name, ())

@@ -68,6 +68,7 @@ fingerprint STRING COMMENT 'of rules, recipe, settings and policy',
 git_commit STRING,
 target STRING COMMENT 'the deployment, such as dev or prod; NULL where there is none',
 job_run_id STRING COMMENT 'the run of the platform, which several runs and tries may share',
+model_permission STRING COMMENT 'the setting: by what right models may use restricted data',
 started_at TIMESTAMP,
 finished_at TIMESTAMP,
 message STRING
@@ -114,6 +115,7 @@ class Entry:
     git_commit: str | None = None
     target: str | None = None
     job_run_id: str | None = None
+    model_permission: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     message: str | None = None

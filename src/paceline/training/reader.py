@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from paceline import __version__
 from paceline.contract import Contract, load
 from paceline.errors import UsageError
-from paceline.settings import conf_directory, load_settings
+from paceline.settings import Settings, conf_directory, load_settings
 from paceline.store.warehouse import Warehouse, refuse_missing
 from paceline.training import labels as given
+from paceline.training import left_out
 from paceline.training.manifest import Manifest
 from paceline.training.request import ATHLETE, EVENT_TIME, Feature, requested
-from paceline.training.versions import AsOf, at, positions
+from paceline.training.versions import AsOf, at, named_or_newest, positions
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -34,14 +35,21 @@ class TrainingSet:
     """Labels with their features.
 
     Attributes:
-        frame: the columns of the labels and one per feature, a row for each label, in the order of
-            athlete, instant and the other columns of the labels. No table is read before it is
-            used.
+        frame: the columns of the labels and one per feature, a row for each label that is not left
+            out, in the order of athlete, instant and the other columns of the labels.
         manifest: what makes the same frame again.
+        restricted_labels: how many are left out, because models may not use data of the athlete.
+        duplicate_labels: how many of the others are left out, because they are about a duplicate
+            recording.
+        model_permission: the setting by which models may use restricted data, to be noted with
+            every model; None where they may not.
     """
 
     frame: DataFrame
     manifest: Manifest
+    restricted_labels: int = 0
+    duplicate_labels: int = 0
+    model_permission: str | None = None
 
 
 def training_set(
@@ -55,12 +63,13 @@ def training_set(
     catalog: str | None = None,
     schemas: Mapping[str, str] | None = None,
     conf: str | Path | None = None,
+    restricted: left_out.Restricted = "refuse",
 ) -> TrainingSet:
     """Adds to each label the features as they were known at its instant.
 
     See `paceline.training` for what is known when. An athlete of whom nothing is known then gets
-    NULLs. The labels are read three times: save them first if they are costly or not always the
-    same.
+    NULLs. Labels about a duplicate recording are left out. The labels are read up to five times:
+    save them first if they are costly or not always the same.
 
     Args:
         spark: the session.
@@ -76,11 +85,16 @@ def training_set(
         catalog: the catalog of the tables, instead of a directory.
         schemas: by layer, what its schema is called, where that is not the layer's name.
         conf: the directory of `paceline.yml` and `contracts/` instead of the packaged one.
+        restricted: what becomes of the labels of athletes with a restricted activity, unless the
+            settings have a `model_permission`: "refuse" raises an error, "drop" leaves them out.
 
     Raises:
-        UsageError: when features, labels, tables or versions cannot be used as given.
+        UsageError: when features, labels, tables or versions cannot be used as given, or models may
+            not use data of an athlete.
     """
+    left_out.check_choice(restricted)
     directory = conf_directory(None if conf is None else str(conf))
+    settings = load_settings(directory)
     contracts = {name: load(directory / "contracts" / f"{name}.odcs.yaml") for name in DAYS}
     if isinstance(as_of_version, Manifest):
         features = features or as_of_version.features
@@ -88,23 +102,34 @@ def training_set(
     wanted = requested(features, contracts)
     timestamp = given.timestamp_column(labels, timestamp_column)
     given.check(labels, timestamp, wanted)
-    place = _opened(spark, directory, warehouse, catalog, schemas)
+    place = _opened(spark, settings, warehouse, catalog, schemas)
+    is_open = settings.model_permission is not None
     about = {ACTIVITIES} if given.OWN_ACTIVITY in labels.columns else set()
     names = sorted({feature.table_name for feature in wanted} | about)
     read = positions(place, names, as_of_version)
-    tables = {name: at(place, read[name]) for name in names}
+    if not is_open and ACTIVITIES not in read:
+        read = {ACTIVITIES: named_or_newest(place, ACTIVITIES, as_of_version)} | read
+    tables = {name: at(place, position) for name, position in read.items()}
     for name, table in tables.items():
-        refuse_missing(
-            name, table.columns, [each.column for each in wanted if each.table_name == name]
+        columns = [each.column for each in wanted if each.table_name == name]
+        if name == ACTIVITIES and not is_open:
+            columns.append(left_out.IS_RESTRICTED)
+        refuse_missing(name, table.columns, columns)
+    n_restricted = n_duplicates = 0
+    if not is_open:
+        labels, n_restricted = left_out.without_restricted(
+            labels, tables[ACTIVITIES], read[ACTIVITIES], restricted
         )
+    if about:
+        labels, n_duplicates = left_out.without_duplicates(labels, tables[ACTIVITIES])
     frame = _joined(labels, timestamp, wanted, tables, contracts)
     manifest = Manifest(tuple(map(str, wanted)), timestamp, tuple(read.values()), __version__)
-    return TrainingSet(frame, manifest)
+    return TrainingSet(frame, manifest, n_restricted, n_duplicates, settings.model_permission)
 
 
 def _opened(
     spark: SparkSession,
-    directory: Path,
+    settings: Settings,
     warehouse: str | Path | None,
     catalog: str | None,
     schemas: Mapping[str, str] | None,
@@ -112,7 +137,6 @@ def _opened(
     if warehouse is not None and catalog:
         raise UsageError("Both warehouse and catalog are given: name one place of the tables.")
     if warehouse is None and not catalog:
-        settings = load_settings(directory)
         warehouse, catalog = settings.warehouse, settings.catalog
     root = None if catalog else Path(warehouse or "").resolve()
     return Warehouse(spark, root, catalog or "", schemas or {})

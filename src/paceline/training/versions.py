@@ -49,6 +49,19 @@ def positions(warehouse: Warehouse, names: Sequence[str], as_of: AsOf) -> dict[s
     return found
 
 
+def named_or_newest(warehouse: Warehouse, name: str, as_of: AsOf) -> Position:
+    """The version of a table that `as_of` names, else the newest one.
+
+    Raises:
+        UsageError: when the table is not there, or is not the one of the manifest.
+    """
+    if isinstance(as_of, Manifest):
+        is_named = any(table.table_name == name for table in as_of.tables)
+    else:
+        is_named = isinstance(as_of, Mapping) and not as_of.keys().isdisjoint(_spellings(name))
+    return positions(warehouse, [name], as_of if is_named else None)[name]
+
+
 def at(warehouse: Warehouse, position: Position) -> DataFrame:
     """The table as it was at a version, which nothing has to know by name.
 
@@ -114,10 +127,14 @@ def _of_manifest(manifest: Manifest, newest: Position) -> Position:
 
 
 def _version(versions: Mapping[str, int], name: str) -> int:
-    for spelling in (name, name.partition(".")[2]):
+    for spelling in _spellings(name):
         if spelling in versions:
             return int(versions[spelling])
     raise UsageError(
         f"as_of_version has no version of {name}: add it, for the features or the labels' own "
         "activities are read from it."
     )
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    return name, name.partition(".")[2]

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from paceline import recipe
 from paceline.features import functions, splits
 from paceline.recipe import Context, Frames, Scope, Table
+from paceline.sources.licence import NO_MODEL_TRAINING, tagged
 from paceline.tables.feature_store import duplicates
 from paceline.tables.names import ACTIVITIES, ACTIVITY_FEATURES, SETTINGS, SUB_ACTIVITY
 from paceline.tables.windows import end, in_window
@@ -20,9 +21,9 @@ NAME = ACTIVITY_FEATURES
 DETECTS_DUPLICATES = "detect_duplicate_recordings"
 
 HEARTRATE_BPM = (25.0, 240.0)  # outside it a split's heart rate was not measured
-MIN_RUN_KM_H = (
-    1.5  # slower than that a treadmill ran, or the device drifted; nobody walks so slowly
-)
+RESTRICTED_SOURCES = tagged(NO_MODEL_TRAINING)
+# A treadmill ran, or the device drifted: nobody walks so slowly.
+MIN_RUN_KM_H = 1.5
 LTHR_SHARE = 0.85  # of the heart-rate reserve, where the athlete's own is not known
 
 
@@ -54,12 +55,12 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
         activities = scope.select(inputs[ACTIVITIES])
         activities = activities.withColumn(duplicates.IS_DUPLICATE, F.lit(False))
     with_settings = _with_settings(activities, inputs[SETTINGS])
-    with_splits = with_settings.join(
-        _usable_splits(scope.select(inputs[SUB_ACTIVITY])), ["athlete_id", "activity_id"], "left"
+    with_parts = with_settings.join(
+        _parts(scope.select(inputs[SUB_ACTIVITY])), ["athlete_id", "activity_id"], "left"
     )
     columns = _columns(context.settings["default_threshold_pace_s_per_km"])
     names = context.contracts[NAME].column_names
-    return with_splits.select(*(_resolved(name, columns).alias(name) for name in names))
+    return with_parts.select(*(_resolved(name, columns).alias(name) for name in names))
 
 
 def _resolved(name: str, columns: Mapping[str, Column]) -> Column:
@@ -97,12 +98,12 @@ def _with_settings(activities: DataFrame, settings: DataFrame) -> DataFrame:
     return joined.drop(F.col("settings.athlete_id"))
 
 
-def _usable_splits(sub_activity: DataFrame) -> DataFrame:
-    """One row per activity: its splits with time and distance, in order."""
+def _parts(sub_activity: DataFrame) -> DataFrame:
+    """One row per activity: its splits with time and distance, in order, and whether any split or
+    lap is restricted.
+    """
     distance_mm = F.floor(F.col("distance_m") * 1000 + 0.5)
-    usable = sub_activity.where(
-        (F.col("kind") == "split") & (F.col("moving_time_s") > 0) & (distance_mm > 0)
-    )
+    is_usable = (F.col("kind") == "split") & (F.col("moving_time_s") > 0) & (distance_mm > 0)
     heartrate = F.col("average_heartrate_bpm")
     split = F.struct(
         F.col("sub_index"),
@@ -110,8 +111,14 @@ def _usable_splits(sub_activity: DataFrame) -> DataFrame:
         distance_mm.alias("d"),
         F.when(heartrate.between(*HEARTRATE_BPM), heartrate).alias("hr"),
     )
-    in_order = F.array_sort(F.collect_list(split)).alias("splits")
-    return usable.groupBy("athlete_id", "activity_id").agg(in_order)
+    in_order = F.array_sort(F.collect_list(F.when(is_usable, split))).alias("splits")
+    any_restricted = F.bool_or(_is_restricted()).alias("has_restricted_part")
+    return sub_activity.groupBy("athlete_id", "activity_id").agg(in_order, any_restricted)
+
+
+def _is_restricted() -> Column:
+    """Whether a row comes from a source whose data may not be used for models."""
+    return F.col("source").isin(RESTRICTED_SOURCES)
 
 
 def _columns(default_threshold_s: float) -> dict[str, Column]:
@@ -133,6 +140,7 @@ def _columns(default_threshold_s: float) -> dict[str, Column]:
         "split_pace_cv": splits.split_pace_cv(F.col("splits")),
         "second_half_pace_ratio": splits.second_half_pace_ratio(F.col("splits")),
         "hr_drift_ratio": splits.hr_drift_ratio(F.col("splits")),
+        "is_restricted": _is_restricted() | F.coalesce("has_restricted_part", F.lit(False)),
     }
 
 
@@ -174,11 +182,11 @@ TABLE = Table(
         ACTIVITIES: (
             *duplicates.READS,
             *duplicates.MEASURES,
-            *("local_day", "is_race"),
+            *("local_day", "is_race", "source"),
         ),
         SUB_ACTIVITY: (
             *("athlete_id", "activity_id", "kind", "sub_index", "distance_m", "moving_time_s"),
-            "average_heartrate_bpm",
+            *("average_heartrate_bpm", "source"),
         ),
     },
     day="local_day",

@@ -46,14 +46,14 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     )
     versioned = judged(scope, inputs[BRONZE], context)
     arrays = versioned.groupBy("activity_id").agg(
-        *(versions.newest(field)["value"].alias(field) for field, _ in KINDS.values())
+        *(versions.newest(field).alias(field) for field, _ in KINDS.values())
     )
     children = arrays.join(parents, "activity_id").select(
         *parents.columns, F.explode(F.array(*map(_children, KINDS))).alias("kind")
     )
     elements = children.select(
         *parents.columns,
-        F.col("kind.kind").alias("kind"),
+        *("kind.kind", "kind.source"),
         _sum_differs().alias("sum_differs"),
         F.posexplode("kind.elements").alias("position", "element"),
         _usable_indices().alias("indices"),
@@ -64,9 +64,15 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
 
 def _children(kind: str) -> Column:
     field, index = KINDS[kind]
-    elements = F.from_json(F.col(field), f"ARRAY<STRUCT<{CHILD}>>")
+    newest = F.col(field)
+    elements = F.from_json(newest["value"], f"ARRAY<STRUCT<{CHILD}>>")
     whole = F.transform(elements, lambda child: fields.whole_number(child[index]).try_cast("int"))
-    return F.struct(F.lit(kind).alias("kind"), elements.alias("elements"), whole.alias("indices"))
+    return F.struct(
+        F.lit(kind).alias("kind"),
+        newest["source"].alias("source"),
+        elements.alias("elements"),
+        whole.alias("indices"),
+    )
 
 
 def _usable_indices() -> Column:
@@ -118,6 +124,7 @@ def _columns() -> list[Column]:
         fields.number(child["average_speed"]).alias("average_speed_mps"),
         fields.number(child["average_heartrate"]).alias("average_heartrate_bpm"),
         fields.number(child["average_grade_adjusted_speed"]).alias("grade_adjusted_speed_mps"),
+        F.col("source"),
     ]
 
 

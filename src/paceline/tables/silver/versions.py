@@ -180,9 +180,12 @@ def with_disposition(versions: DataFrame) -> DataFrame:
 
 
 def newest(name: str) -> Column:
-    """Aggregate: a column of the newest valid version that has it; absent is not empty."""
+    """Aggregate: a column of the newest valid version that has it, as `value`, and its `source`.
+
+    Absent is not empty.
+    """
     has_it = F.col(IS_VALID) & F.col(name).isNotNull()
-    return F.max(F.when(has_it, F.struct(F.col(AGE), F.col(name).alias("value"))))
+    return F.max(F.when(has_it, F.struct(F.col(AGE), F.col(name).alias("value"), "source")))
 
 
 def record() -> Column:
