@@ -21,7 +21,7 @@ DEFAULT_END = date(2026, 6, 30)
 EARLIEST_START = date(2010, 1, 1)
 MOST_ATHLETES = 100_000
 # The first part of a stream's key, so that no athlete shares numbers with the files.
-FILES, ATHLETES = 0, 1
+FILES, ATHLETES, ODD = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def generate(
     outbox = Outbox(pull_times(first_day, days))
     for index in range(athletes):
         draw = uniforms(seed, ATHLETES, index)
-        deliver(athlete_of(index, days, draw), first_day, days, draw, outbox)
+        odd = uniforms(seed, ODD, index)
+        deliver(athlete_of(index, days, draw), first_day, days, draw, odd, outbox)
     files = records = 0
     for name, file in files_of(outbox, uniforms(seed, FILES)):
         write(name, file, target)

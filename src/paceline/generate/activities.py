@@ -70,9 +70,9 @@ def workouts(
     """
     seen: Counter[int] = Counter()
     for plan in plans_of(athlete, first_day, days, draw):
-        record, end = _measured(athlete, plan, first_day, draw)
+        record, end = measured(athlete, plan, first_day, draw)
         uploaded = end + _delay(draw)
-        yield uploaded, record | {"id": _upload_id(athlete, uploaded, seen)}
+        yield uploaded, record | {"id": _next_id(athlete, uploaded, seen)}
     if athlete.index % 10 == 4:
         uploaded = datetime.combine(first_day, datetime.min.time(), UTC)
         uploaded += timedelta(days=whole(draw, 0, days - 1), hours=12)
@@ -80,15 +80,23 @@ def workouts(
             age = whole(draw, 370, 6 * 365)
             on = first_day - timedelta(days=age)
             plan = Plan(0, start_on(athlete, on, draw), athlete.home, "Run")
-            record, _ = _measured(athlete, plan, first_day, draw)
-            yield uploaded, record | {"id": _upload_id(athlete, uploaded, seen)}
+            record, _ = measured(athlete, plan, first_day, draw)
+            yield uploaded, record | {"id": _next_id(athlete, uploaded, seen)}
 
 
-def _upload_id(athlete: Athlete, uploaded: datetime, seen: Counter[int]) -> int:
-    """Number an upload, so that ids grow with time and differ among athletes; beyond 32 bits."""
+def _next_id(athlete: Athlete, uploaded: datetime, seen: Counter[int]) -> int:
     day = (uploaded.date() - OLDEST_UPLOAD).days
     seen[day] += 1
-    return day * 10_000_000 + athlete.index * 100 + seen[day]
+    return upload_id(athlete, uploaded, seen[day])
+
+
+def upload_id(athlete: Athlete, uploaded: datetime, number: int) -> int:
+    """Number an upload, so that ids grow with time and differ among athletes; beyond 32 bits.
+
+    `number` tells the uploads of one day apart, and is below 100.
+    """
+    day = (uploaded.date() - OLDEST_UPLOAD).days
+    return day * 10_000_000 + athlete.index * 100 + number
 
 
 def _delay(draw: Draw) -> timedelta:
@@ -101,7 +109,7 @@ def _delay(draw: Draw) -> timedelta:
     return timedelta(seconds=int(60 * minutes))
 
 
-def _measured(athlete: Athlete, plan: Plan, first_day: date, draw: Draw) -> tuple[Record, datetime]:
+def measured(athlete: Athlete, plan: Plan, first_day: date, draw: Draw) -> tuple[Record, datetime]:
     """Measure a planned session: its SummaryActivity without id, and the instant of its end."""
     distance, moving = _distance_and_time(athlete, plan, first_day, draw)
     is_trainer = plan.sport == "VirtualRide" or (plan.sport == "Run" and draw() < 0.05)

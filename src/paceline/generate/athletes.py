@@ -198,15 +198,17 @@ def settings_of(
 ) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Draw the athlete's settings: (day of delivery, kind, record); kind "" is the ordinary one.
 
-    Every tenth athlete has none. A few have a change dated back by months, a resting heart rate
-    above the maximum, or a correction of what was delivered before.
+    Every tenth athlete has none, and one in ten writes them as text. A few have a change dated
+    back by months, a resting heart rate above the maximum, or a correction of what was delivered
+    before.
     """
     if athlete.index % 10 == 7:
         return
     day = athlete.first_day + (45 if athlete.index % 3 == 1 else 0)
     while day < days:
         record = _settings(athlete, day, first_day + timedelta(days=day))
-        yield day, "", record
+        is_text = athlete.index % 10 == 9
+        yield (day, "settings_as_text", _as_text(record)) if is_text else (day, "", record)
         if draw() < 0.1:
             record = record | {"hr_max_bpm": record["hr_max_bpm"] + 2}
             yield day + whole(draw, 1, 40), "settings_corrected", record
@@ -223,6 +225,16 @@ def settings_of(
             "settings_invalid",
             record | {"hr_rest_bpm": record["hr_max_bpm"] + 5},
         )
+
+
+def _as_text(record: dict[str, Any]) -> dict[str, Any]:
+    """Write settings as people do: the pace as "4:05", and blanks around the rest."""
+    minutes, seconds = divmod(int(record["threshold_pace_s_per_km"]), 60)
+    return record | {
+        "threshold_pace_s_per_km": f"{minutes}:{seconds:02}",
+        "hr_max_bpm": str(record["hr_max_bpm"]),
+        "sex": f" {record['sex']} ",
+    }
 
 
 def _settings(athlete: Athlete, day: int, valid_from: date) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from json import JSONEncoder
 from zoneinfo import ZoneInfo
 
-from paceline.generate.activities import RUNS, Record, workouts
+from paceline.generate.activities import RUNS, Record
 from paceline.generate.athletes import Athlete, Draw, between, pick, settings_of, whole
 from paceline.generate.details import detailed
-from paceline.generate.export import VARIANTS, export_csv
+from paceline.generate.export import MORE_VARIANTS, VARIANTS, export_csv
 from paceline.generate.faults import (
     EDITS,
     SENSOR_FAULTS,
@@ -20,11 +20,13 @@ from paceline.generate.faults import (
     rename,
     with_fault,
 )
+from paceline.generate.oddities import FIRST_ODD_ATHLETE, TRANSPORT_ODDITIES, activities_of
 
 WEEKS_A_BLOCK = 4
 WEEKS_A_SETTINGS_FILE = 13
 IN_OWN_FOLDER = 2
 """The index of the athlete whose records leave it to the folder to say whose they are."""
+RECORDS_OF_BROKEN_DELIVERY = 25
 
 encode_json = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -73,29 +75,36 @@ def stamp(instant: datetime) -> str:
     return instant.isoformat()[:19].replace(":", "-")
 
 
-def deliver(athlete: Athlete, first_day: date, days: int, draw: Draw, outbox: Outbox) -> None:
+def deliver(
+    athlete: Athlete, first_day: date, days: int, draw: Draw, odd: Draw, outbox: Outbox
+) -> None:
     """Put everything of one athlete into the outbox: activities, edits, details, settings.
 
-    What is uploaded after the last pull is not delivered. The history of every eighth athlete
+    What is uploaded after the last pull is not delivered. The history of every fourth athlete
     comes as a bulk export up to the middle of the days, and by the API from two weeks before.
+    `odd` is the luck of what is odd.
     """
     times = outbox.times
-    cut = len(times) // 2 if athlete.index % 8 == 1 else 0
+    cut = len(times) // 2 if athlete.index % 4 == 1 else 0
     exported: list[Record] = []
-    for uploaded, clean in workouts(athlete, first_day, days, draw):
+    pulled: list[Record] = []
+    for uploaded, oddity, clean in activities_of(athlete, first_day, days, draw, odd):
         pull = bisect_left(times, uploaded)
         if pull == len(times):
             continue
-        record, fault = with_fault(clean, SENSOR_FAULTS, draw)
+        record, fault = with_fault(clean, () if oddity else SENSOR_FAULTS, draw)
         outbox.activities += 1
         outbox.kinds.update(_traits(athlete, record, uploaded, times[-1]))
-        outbox.kinds.update([fault] if fault else [])
+        outbox.kinds.update(kind for kind in (oddity, fault) if kind)
         if pull < cut:
             exported.append(record)
         if pull >= cut - 2:
-            _deliver_by_api(athlete, record, clean, pull, draw, outbox)
+            _deliver_by_api(athlete, record, clean, pull, (draw, odd), outbox)
+            pulled.append(record)
+            if athlete.index % 40 == 11 and len(pulled) == RECORDS_OF_BROKEN_DELIVERY:
+                _deliver_broken(pulled, times[pull], outbox)
     if exported:
-        _deliver_export(athlete, exported, times[cut - 1], draw, outbox)
+        _deliver_export(athlete, exported, times[cut - 1], (draw, odd), outbox)
     for day, kind, settings in settings_of(athlete, first_day, days, draw):
         if day < days:
             at = times[_block_end(day // 7, WEEKS_A_SETTINGS_FILE, len(times))]
@@ -145,7 +154,7 @@ def _deliver_by_api(
     record: Record,
     clean: Record,
     pull: int,
-    draw: Draw,
+    luck: tuple[Draw, Draw],
     outbox: Outbox,
 ) -> None:
     """Deliver an activity by the API: its summary, sometimes again, its detail and its edit.
@@ -153,8 +162,10 @@ def _deliver_by_api(
     An edit comes after all versions before it, and starts from the clean record, so that it also
     corrects what a sensor got wrong.
     """
-    times = outbox.times
+    times, (draw, odd) = outbox.times, luck
     sent, fault = with_fault(record, TRANSPORT_FAULTS, draw)
+    if not fault and athlete.index >= FIRST_ODD_ATHLETE:
+        sent, fault = with_fault(sent, TRANSPORT_ODDITIES, odd)
     outbox.kinds.update([fault] if fault else [])
     _put(athlete, sent, pull, outbox)
     newest = pull
@@ -215,14 +226,34 @@ def _put_detail(athlete: Athlete, record: Record, pull: int, draw: Draw, outbox:
         outbox.batches["strava_api/details", at].append(line)
 
 
+def _deliver_broken(records: list[Record], pulled: datetime, outbox: Outbox) -> None:
+    """Deliver records again an hour behind a pull, most of them without their times.
+
+    It is what a client with a fault writes; the versions before are sound.
+    """
+    at = pulled + timedelta(hours=1)
+    lost = {"moving_time": None, "elapsed_time": None}
+    lines = [
+        encode_json(record if number % 5 == 0 else record | lost).encode()
+        for number, record in enumerate(records)
+    ]
+    path = f"{pull_folder(pulled)}/activities_{stamp(at)}_retry.jsonl"
+    outbox.files[path] = File(at, b"\n".join(lines) + b"\n", len(lines))
+    outbox.kinds["broken_delivery"] += 1
+
+
 def _deliver_export(
-    athlete: Athlete, records: list[Record], at: datetime, draw: Draw, outbox: Outbox
+    athlete: Athlete,
+    records: list[Record],
+    at: datetime,
+    luck: tuple[Draw, Draw],
+    outbox: Outbox,
 ) -> None:
-    variant = VARIANTS[athlete.index // 8 % len(VARIANTS)]
-    content, blanks = export_csv(records, variant, draw)
+    variants = VARIANTS if athlete.index % 8 == 1 else MORE_VARIANTS
+    variant = variants[athlete.index // 8 % len(variants)]
+    content, kinds = export_csv(records, variant, *luck)
     folder = f"strava_export/athlete_id={athlete.athlete_id}/export_{at:%Y-%m-%d}"
     outbox.files[f"{folder}/activities.csv"] = File(at, content, len(records))
-    outbox.kinds["export"] += 1
+    outbox.kinds.update(kinds)
+    outbox.kinds.update(["export", f"export_{variant}"])
     outbox.kinds["export_row"] += len(records)
-    outbox.kinds[f"export_{variant}"] += 1
-    outbox.kinds["blank_second_column"] += blanks

@@ -1,11 +1,15 @@
-"""The bulk export: activities.csv with 99 columns, five of whose names occur twice."""
+"""The bulk export: activities.csv with 99 columns, five of whose names occur twice.
+
+The first of such a pair is what the website shows, the second the raw value.
+"""
 
 import csv
 import io
-from datetime import datetime
+from collections import Counter
 
 from paceline.generate.activities import Record
-from paceline.generate.athletes import Draw, pick
+from paceline.generate.athletes import Draw, between, pick
+from paceline.generate.export_languages import LANGUAGES, date_in
 
 HEADER_LINE = (
     "Activity ID,Activity Date,Activity Name,Activity Type,Activity Description,"
@@ -30,29 +34,20 @@ HEADER_LINE = (
     "Recovery,With Pet,Competition,Long Run,For a Cause,Media"
 )
 HEADER = next(csv.reader([HEADER_LINE]))
-GERMAN = {
-    "Activity ID": "Aktivitäts-ID",
-    "Activity Date": "Aktivitätsdatum",
-    "Activity Name": "Name der Aktivität",
-    "Activity Type": "Aktivitätsart",
-    "Activity Description": "Aktivitätsbeschreibung",
-    "Elapsed Time": "Verstrichene Zeit",
-    "Distance": "Distanz",
-    "Max Heart Rate": "Max. Herzfrequenz",
-    "Commute": "Pendeln",
-    "Filename": "Dateiname",
-    "Moving Time": "Bewegungszeit",
-    "Max Speed": "Höchstgeschw.",
-    "Average Speed": "Durchschnittliche Geschwindigkeit",
-    "Elevation Gain": "Höhenzunahme",
-    "Elevation Low": "Min. Höhe",
-    "Elevation High": "Max. Höhe",
-    "Average Cadence": "Durchschnittliche Trittfrequenz",
-    "Average Heart Rate": "Durchschnittliche Herzfrequenz",
-    "Average Watts": "Durchschnittliche Watt",
-    "Competition": "Wettkampf",
-}
 VARIANTS = ("narrow_space", "german", "plain")
+MORE_VARIANTS = ("dutch", "swedish", "chinese", "first_layout")
+FIRST_HEADER = (
+    *("id", "date", "name", "type", "description", "elapsed_time", "distance", "commute"),
+    *("gear", "filename"),
+)
+SPORTS = {
+    "NordicSki": "Nordic Ski",
+    "VirtualRide": "Virtual Ride",
+    "TrailRun": "Run",
+    "WeightTraining": "Weight Training",
+    "EBikeRide": "E-Bike Ride",
+    "EMountainBikeRide": "E-Mountain Bike Ride",
+}
 AWKWARD_NAMES = (
     "Hills, rain, and mud",
     'The "easy" one',
@@ -60,44 +55,56 @@ AWKWARD_NAMES = (
     "Semicolon; tab\tand ümlaut",
 )
 # Columns by position, because their names do not tell them apart.
+SHOWN_ELAPSED, SHOWN_DISTANCE, SHOWN_MAX_HEART_RATE, SHOWN_COMMUTE = 5, 6, 7, 9
 ELAPSED, DISTANCE, MAX_HEART_RATE, COMMUTE = 15, 17, 30, 50
+MOVING = 16
+# The first variants stay as they were, so that small sets do.
+CROPPING = frozenset({"plain", "dutch", "swedish"})
 
 
-def export_csv(records: list[Record], variant: str, draw: Draw) -> tuple[bytes, int]:
-    """Write an export of one of the VARIANTS: its bytes, and how many rows leave the second of
-    their duplicated columns blank.
+Kinds = Counter[str]
+"""How much of what is special there is, by name."""
+
+
+def export_csv(records: list[Record], variant: str, draw: Draw, odd: Draw) -> tuple[bytes, Kinds]:
+    """Write an export of one of the VARIANTS or MORE_VARIANTS, and count what is special in it.
 
     The dates are UTC without saying so: "Oct 5, 2014, 4:15:21 PM", with a narrow no-break space
-    before PM in "narrow_space", and ISO in "german", whose headers are German too.
+    before PM in "narrow_space", ISO in "german" and "first_layout", else as the language has them.
+    "first_layout" is the one from before July 2019: ten columns, and metres. `odd` is the luck
+    of what is cropped.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(GERMAN.get(name, name) if variant == "german" else name for name in HEADER)
-    blanks = 0
+    kinds: Kinds = Counter()
+    if variant == "first_layout":
+        writer.writerow(FIRST_HEADER)
+        writer.writerows(_first_row(record) for record in records)
+        return text.getvalue().encode(), kinds
+    words = LANGUAGES[variant].words
+    writer.writerow(words.get(name, name) for name in HEADER)
     for record in records:
         row = _row(record, variant, draw)
+        kinds["export_swim_in_metres"] += record["sport_type"] == "Swim"
         if variant != "german" and draw() < 0.02:
             row[ELAPSED] = row[DISTANCE] = row[MAX_HEART_RATE] = ""
-            blanks += 1
+            kinds["blank_second_column"] += 1
+        elif variant in CROPPING and record["distance"] >= 1000 and odd() < 0.03:
+            _crop(row, record, variant, odd)
+            kinds["export_cropped"] += 1
         writer.writerow(row)
-    return text.getvalue().encode(), blanks
+    return text.getvalue().encode(), kinds
 
 
 def _row(record: Record, variant: str, draw: Draw) -> list[str]:
-    sport: str = record["sport_type"]
-    kilometres = f"{record['distance'] / 1000:.2f}"
     heart = [str(record.get(f"{kind}_heartrate", "")) for kind in ("average", "max")]
+    sport = _sport(record)
     named: dict[str, str] = {
         "Activity ID": str(record["id"]),
-        "Activity Date": _date(record["start_date"], variant),
+        "Activity Date": date_in(variant, record["start_date"]),
         "Activity Name": pick(draw, AWKWARD_NAMES) if draw() < 0.08 else record["name"],
-        "Activity Type": {
-            "NordicSki": "Nordic Ski",
-            "VirtualRide": "Virtual Ride",
-            "TrailRun": "Run",
-            "WeightTraining": "Weight Training",
-        }.get(sport, sport),
-        "Filename": "" if record["manual"] else f"activities/{record['id']}.fit.gz",
+        "Activity Type": LANGUAGES[variant].words.get(sport, sport),
+        "Filename": _file_of(record),
         "Moving Time": str(float(record["moving_time"])),
         "Max Speed": str(record["max_speed"]),
         "Average Speed": str(record["average_speed"]),
@@ -110,12 +117,10 @@ def _row(record: Record, variant: str, draw: Draw) -> list[str]:
         "Competition": "1.0" if record.get("workout_type") in {1, 11} else "",
     }
     row = [named.get(name, "") for name in HEADER]
-    row[HEADER.index("Elapsed Time")] = str(record["elapsed_time"])
-    row[HEADER.index("Distance")] = (
-        kilometres.replace(".", ",") if variant == "german" else kilometres
-    )
-    row[HEADER.index("Max Heart Rate")] = heart[1].removesuffix(".0")
-    row[HEADER.index("Commute")] = "true" if record["commute"] else "false"
+    row[SHOWN_ELAPSED] = str(record["elapsed_time"])
+    row[SHOWN_DISTANCE] = _shown(record["distance"], record["sport_type"], variant)
+    row[SHOWN_MAX_HEART_RATE] = heart[1].removesuffix(".0")
+    row[SHOWN_COMMUTE] = "true" if record["commute"] else "false"
     row[ELAPSED] = str(float(record["elapsed_time"]))
     row[DISTANCE] = str(record["distance"])
     row[MAX_HEART_RATE] = heart[1]
@@ -123,27 +128,33 @@ def _row(record: Record, variant: str, draw: Draw) -> list[str]:
     return row
 
 
-def _date(instant: str, variant: str) -> str:
-    """Write an instant as the export does, whatever language the machine speaks."""
-    moment = datetime.fromisoformat(instant[:19])
-    if variant == "german":
-        return moment.isoformat(sep=" ")
-    months = (
-        "Jan",
-        "Feb",
-        "Mar",
-        "Apr",
-        "May",
-        "Jun",
-        "Jul",
-        "Aug",
-        "Sep",
-        "Oct",
-        "Nov",
-        "Dec",
-    )
-    space = "\u202f" if variant == "narrow_space" else " "
-    hour = (moment.hour + 11) % 12 + 1
-    half = "AM" if moment.hour < 12 else "PM"
-    day = f"{months[moment.month - 1]} {moment.day}, {moment.year}"
-    return f"{day}, {hour}:{moment:%M:%S}{space}{half}"
+def _shown(distance: float, sport: str, variant: str) -> str:
+    """Write a distance for people: swims in metres, all else in kilometres."""
+    language = LANGUAGES[variant]
+    if sport == "Swim":
+        return f"{distance:,.0f}".replace(",", language.thousands)
+    return f"{distance / 1000:.2f}".replace(".", language.point)
+
+
+def _crop(row: list[str], record: Record, variant: str, odd: Draw) -> None:
+    """Cut the activity off on the website, which changes what is shown but not the raw values."""
+    share = between(odd, 0.4, 0.9)
+    row[SHOWN_ELAPSED] = str(int(share * record["elapsed_time"]))
+    row[SHOWN_DISTANCE] = _shown(share * record["distance"], record["sport_type"], variant)
+    row[MOVING] = str(float(int(share * record["moving_time"])))
+
+
+def _first_row(record: Record) -> list[str]:
+    told = (date_in("first_layout", record["start_date"]), record["name"], _sport(record), "")
+    commute = "true" if record["commute"] else "false"
+    measures = (str(record["elapsed_time"]), str(record["distance"]), commute)
+    return [str(record["id"]), *told, *measures, "", _file_of(record)]
+
+
+def _file_of(record: Record) -> str:
+    return "" if record["manual"] else f"activities/{record['id']}.fit.gz"
+
+
+def _sport(record: Record) -> str:
+    sport: str = record["sport_type"]
+    return SPORTS.get(sport, sport)

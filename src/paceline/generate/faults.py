@@ -23,7 +23,7 @@ def gps_glitch(record: Record, draw: Draw) -> Record | None:
 
 
 def invalid_heartrate(record: Record, draw: Draw) -> Record | None:
-    """Report 0 or 300 beats a minute, as dry or broken straps do."""
+    """Report 20 or 300 beats a minute, as dry or broken straps do."""
     if "average_heartrate" not in record:
         return None
     return record | {"average_heartrate": pick(draw, (20.0, 300.0))}

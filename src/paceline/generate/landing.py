@@ -3,15 +3,16 @@
 import os
 import zlib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from paceline.generate.athletes import Draw, whole
 from paceline.generate.delivery import File, Outbox, pull_folder, stamp
 from paceline.generate.faults import DAMAGE
 
-# The weekly pulls take turns, so that a quarter of a year has every one.
-MANNERS = (
+# The weekly pulls take turns, so that a quarter of a year has every one of the usual manners, and
+# half a year the others, too.
+USUAL_MANNERS = (
     "plain",
     "truncated_json",
     "gzip",
@@ -24,6 +25,12 @@ MANNERS = (
     "not_an_activity",
     "plain",
 )
+MANNERS = (
+    *USUAL_MANNERS,
+    *USUAL_MANNERS[:7],
+    *("day_in_name", "window_in_name", "lines_called_json", "page_a_line"),
+)
+RECORDS_A_PAGE = 30
 GZIP_HEADER = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255])
 GZIP_BLOCK = 0xFFFF
 
@@ -55,10 +62,14 @@ def _pull(
     at: datetime, lines: list[bytes], manner: str, outbox: Outbox, draw: Draw
 ) -> dict[str, File]:
     """Lay out one week's pull in its manner; what is damaged comes on top of the intact lines."""
-    stem = f"{pull_folder(at)}/activities_{stamp(at)}"
+    stem = f"{pull_folder(at)}/activities_{_time_in_name(at, manner)}"
     outbox.kinds.update([manner] if manner != "plain" else [])
     if manner == "json_array":
         return {f"{stem}.json": File(at, b"[" + b",\n".join(lines) + b"]\n", len(lines))}
+    if manner == "lines_called_json":
+        return {f"{stem}.json": File(at, _joined(lines), len(lines))}
+    if manner == "page_a_line":
+        return {f"{stem}.jsonl": File(at, _joined(_pages(lines)), len(lines))}
     if manner == "gzip":
         return {f"{stem}.jsonl.gz": File(at, gzip_stored(_joined(lines)), len(lines))}
     if manner == "file_twice":
@@ -73,6 +84,21 @@ def _pull(
         content = [b"  ", *lines[: records // 2], b"", *lines[records // 2 :], b""]
     mark = b"\xef\xbb\xbf" if manner == "byte_order_mark" else b""
     return {f"{stem}.jsonl": File(at, mark + _joined(content), records)}
+
+
+def _time_in_name(at: datetime, manner: str) -> str:
+    """Write the instant of a pull, or only its day, or the window that it asks for."""
+    if manner == "day_in_name":
+        return at.date().isoformat()
+    if manner == "window_in_name":
+        return f"{stamp(at - timedelta(days=7))}_{stamp(at)}"
+    return stamp(at)
+
+
+def _pages(lines: list[bytes]) -> list[bytes]:
+    """Write the answers of the API as they come: an array of some activities a line."""
+    starts = range(0, len(lines), RECORDS_A_PAGE)
+    return [b"[" + b",".join(lines[at : at + RECORDS_A_PAGE]) + b"]" for at in starts]
 
 
 def _joined(lines: list[bytes]) -> bytes:
