@@ -81,9 +81,9 @@ def test_by_hand(story: Story) -> None:
     # Deleted: 301, 502 (given away), 700, 801, 9's three, 2503 and 27's watch.
     assert entry.rows_deleted == 1 + 1 + 1 + 1 + 3 + 1 + 1
     # Updated: 2's, 4's, the splits of 10 and 11, 12's run of 10 June (those of 1 and 20 June keep
-    # their threshold), 13's, 19's and 26's; and the phones of 24 and 27, of which one is a
-    # duplicate now and the other one no longer.
-    assert entry.rows_updated == 1 + 1 + 2 + 1 + 1 + 1 + 1 + 2
+    # their threshold), 13's, 19's and 26's. Those of the phones of 24 and 27: one is a duplicate
+    # now, the other one no longer. And 602 of 6, who was given a run of the same morning.
+    assert entry.rows_updated == 1 + 1 + 2 + 1 + 1 + 1 + 1 + 2 + 1
     # Not: 1, 14 (the broken version waits) and 21 (features have no name); 22 has nothing.
     assert entry.touched_entities == len(ATHLETES) - 4
 
