@@ -51,15 +51,16 @@ def population(years: int, dormant_after_days: int, athletes: int = 140) -> dict
     }
 
 
-def parsing() -> dict[str, float]:
+def parsing(athletes: int = 100) -> dict[str, float]:
     """Parses a generated landing zone on one core: records, bytes and CPU seconds."""
     with TemporaryDirectory() as temporary:
         root = Path(temporary) / "landing"
-        generate(root, athletes=100, days=DAYS_A_YEAR, seed=1)
+        generate(root, athletes=athletes, days=DAYS_A_YEAR, seed=1)
+        settings = load_settings(conf_directory(None)).for_recipes()
         before = process_time()
         found = files.discover(listing(root), landing.SOURCES["strava_activities"], [])
         batches = landing.record_batches(
-            root, found.new, "strava_activities", date(2026, 7, 1), localised={}
+            root, found.new, "strava_activities", date(2026, 7, 1), settings
         )
         records = sum(batch.num_rows for _, batch, _ in batches)
         cpu_s = process_time() - before

@@ -306,3 +306,10 @@ def test_bytes_and_seconds_have_a_fitting_unit():
         *("160 B", "1.28 MB", "128 MB", "557 GB")
     ]
     assert [scale._seconds(n) for n in (0.327, 90, 7_200)] == ["0.33 s", "1.5 min", "2 h"]
+
+
+def test_a_landing_zone_is_parsed():
+    found = scale_inputs.parsing(athletes=2)
+    assert found["records"] > 100
+    assert found["bytes"] > 100 * found["records"]
+    assert found["cpu_s"] > 0
