@@ -151,7 +151,7 @@ def test_only_what_the_value_depends_on_is_a_change_of_it() -> None:
     def row(change: str, version: int, **fields: Any) -> dict[str, Any]:
         amounts = {f"amount_{measure.name}": None for measure in MEASURES}
         shown = dict.fromkeys(asked.SHOWN) | {"sport_family": "run", "local_day": DAY}
-        told = {"activity_id": 7, "_change_type": change, "_commit_version": version}
+        told = {"activity_id": 7, "end_us": 0, "_change_type": change, "_commit_version": version}
         return amounts | shown | told | {"amount_distance_km": 10.0} | fields
 
     def changed(*rows: dict[str, Any]) -> list[int]:
