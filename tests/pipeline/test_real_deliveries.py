@@ -346,7 +346,7 @@ KINDS = EXPORTS | API | CHANGES
 def ordinary() -> Iterator[dict[str, Any]]:
     for athlete in range(1, ATHLETES + 1):
         for day in range(1, DAYS + 1):
-            yield plain_run(100 * athlete + day, athlete, date(2024, 6, day))
+            yield plain_run(100_000 + 100 * athlete + day, athlete, date(2024, 6, day))
 
 
 @dataclass

@@ -72,8 +72,8 @@ def test_descriptions_end_with_when_the_value_is_null(features, contracts):
         ),
         (
             *("estimated_tss", "Training stress score, 100 for an hour at threshold"),
-            "Runs with an intensity factor: 100 (moving_time_s / 3600) intensity_factor^2; else 100 "
-            "trimp / trimp of an hour at threshold heart rate. Rounded to 1e-6",
+            "Runs with an intensity factor: 100 (moving_time_s / 3600) intensity_factor^2; else "
+            "100 trimp / trimp of an hour at threshold heart rate. Rounded to 1e-6",
             *("TSS", "NULL when neither is possible"),
         ),
         (
