@@ -74,7 +74,7 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
         with pytest.raises(PacelineError, match="was written by an older release: run the jobs"):
             read()
     planned = plan(JOBS, replace(places, landing=str(world.root / "landing")), now=NOW)
-    filled = {row["table"] for row in planned.tables if row["rows_updated"]}
+    filled = {row["table_name"] for row in planned.tables if row["rows_updated"]}
     assert filled == {PARTS, FEATURES}
     # This release has two more columns.
     promise(world.root / "conf")
