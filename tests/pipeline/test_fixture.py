@@ -37,7 +37,7 @@ NEWS = [
 NEW_COLUMNS = {
     "bronze.strava_activities": ("change_log", "change_position", "change_id"),
     PARTS: ("source",),
-    FEATURES: ("is_restricted", "extra_class", "extra_rain_mm"),
+    FEATURES: ("is_duplicate_recording", "is_restricted", "extra_class", "extra_rain_mm"),
 }
 PERMISSION = "generated data"
 # Such a path belongs to one machine.
