@@ -19,6 +19,7 @@ from paceline.store.warehouse import Position, Warehouse
 from paceline.tables.bronze import athlete_settings as bronze_settings
 from paceline.tables.bronze import strava_activities as bronze_activities
 from paceline.tables.feature_store import activity_features, athlete_rolling_features
+from paceline.tables.feature_store.duplicates import once
 from paceline.tables.silver import activity_versions, strava_activities
 
 if TYPE_CHECKING:
@@ -111,9 +112,8 @@ def features_read(warehouse: Warehouse, runs: Runs) -> Position:
     return Position(FEATURES, newest.table_id, min(newest.version, sealed.read[FEATURES]))
 
 
-def amounts() -> list[str]:
+def amounts(counts: str = "NOT coalesce(is_duplicate_recording, FALSE)") -> list[str]:
     """SQL over activity_features: for each measure what a row adds, NULL when it does not count."""
-    counts = "NOT coalesce(is_duplicate_recording, FALSE)"
     return [
         f"IF({counts} AND {measure.only}, coalesce({measure.value}, 0), NULL) "
         f"AS amount_{measure.name}"
@@ -145,10 +145,8 @@ def counted(features: DataFrame) -> DataFrame:
 
     The columns are those that `activity` takes, and athlete_id.
     """
-    if "is_duplicate_recording" not in features.columns:  # of an older release, which does not say
-        features = features.selectExpr("*", "FALSE AS is_duplicate_recording")
-    once = features.where("NOT is_duplicate_recording")
-    return once.selectExpr("athlete_id", *ACTIVITY, *amounts())
+    counts = "TRUE"  # those that do not are left out
+    return once(features).selectExpr("athlete_id", *ACTIVITY, *amounts(counts))
 
 
 def absence(

@@ -127,8 +127,10 @@ def _days(warehouse: Warehouse, position: Position, athlete_id: int) -> list[Day
 
 
 def _activities(warehouse: Warehouse, position: Position, athlete_id: int) -> list[Activity]:
+    from paceline.tables.feature_store.duplicates import once
+
     columns = [f.name for f in fields(Activity)]
-    rows = warehouse.as_of(position).where(f"athlete_id = {literal(athlete_id)}")
+    rows = once(warehouse.as_of(position)).where(f"athlete_id = {literal(athlete_id)}")
     ordered = rows.orderBy("local_day", "activity_id").select(*columns)
     return [Activity(*row) for row in ordered.collect()]
 

@@ -58,6 +58,13 @@ def marked(scope: Scope, activities: DataFrame) -> DataFrame:
     )
 
 
+def once(features: DataFrame) -> DataFrame:
+    """Rows of activity_features without duplicates; an older release does not know any."""
+    if IS_DUPLICATE not in features.columns:
+        return features
+    return features.where(~F.col(IS_DUPLICATE))
+
+
 def _is_better(other: Column, own: Column) -> Column:
     """Whether a recording is another one of the same activity, and the one to keep."""
     overlap = F.least(other["_end"], own["_end"]) - F.greatest(other["_start"], own["_start"])
