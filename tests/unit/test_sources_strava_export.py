@@ -226,8 +226,88 @@ def test_headers_that_are_all_alike_name_no_layout(name: str):
 
 def test_a_layout_that_is_newer_has_more_columns_at_the_end():
     _, record = record_of(2025, ("1800", "1800.0"), ("5.01", "5012.5"))
-    header = ",".join(f"c{n}" for n in range(104))
+    names = {15: "c5", 17: "c6", 30: "c7", 37: "c8", 50: "c9"}
+    header = ",".join(names.get(n, f"c{n}") for n in range(104))
     assert fields(header, f"{record},,,,,") == read_as("1800.0", "5012.5")
+    # Without names that stand there twice, nobody has ever seen it.
+    header = ",".join(f"c{n}" for n in range(104))
+    assert fields(header, f"{record},,,,,") == {"_refusal": "layout_unknown"}
+
+
+@pytest.mark.parametrize("place", [18, 19, 24, 30, 36, 49])
+def test_a_column_in_between_makes_a_layout_unknown(place: int):
+    width, record = record_of(2025, ("1800", "1800.0"), ("5.01", "5012.5"))
+    names = {15: "c5", 17: "c6", 30: "c7", 37: "c8", 50: "c9"}
+    header = [names.get(n, f"c{n}") for n in range(width)]
+    cells = record.split(",")
+    header.insert(place, "new")
+    cells.insert(place, "9.9")
+    assert fields(",".join(header), ",".join(cells)) == {"_refusal": "layout_unknown"}
+
+
+@pytest.mark.parametrize("width", [60, 71, 86, 98, 100])
+def test_a_width_that_nobody_has_seen_is_no_layout(width: int):
+    _, record = record_of(2025, ("1800", "1800.0"), ("5.01", "5012.5"))
+    cells = (record + ",").split(",")[:width]
+    header = ",".join(f"c{n}" for n in range(width))
+    assert fields(header, ",".join(cells)) == {"_refusal": "layout_unknown"}
+
+
+def test_the_width_tells_what_a_record_without_distance_does_not():
+    width, record = record_of(2022, ("1800", "1800.0"), ("0.00", "0.0"))
+    cells = record.split(",")
+    # All of it in motion, so that the elapsed time stands where that of today's layout is.
+    cells[15] = "1800.0"
+    header = ",".join(f"c{n}" for n in range(width))
+    assert fields(header, ",".join(cells)) == read_as("1800.0", "0.0") | {"moving_time": "1800.0"}
+
+
+@pytest.mark.parametrize(
+    ("sport", "elapsed", "first", "second", "metres"),
+    [
+        # Cropped: what can be done in the time, and is nearer to the whole.
+        ("Rowing", "600", "1,800", "2000.0", "1800"),
+        ("Virtual Row", "600", "1,500", "2000.0", "1500"),
+        ("Open Water Swim", "1500", "1,200", "1500.0", "1200"),
+        ("swim", "1500", "1,200", "", "1200"),
+        ("Canoe", "3600", "5.20", "9000.0", "5200"),
+        ("Run", "1200", "4.00", "8000.0", "4000"),
+        ("Walk", "6000", "1.10", "3000.0", "1100"),
+        # Corrected on a treadmill, whose drift was 12 m.
+        ("Run", "1800", "5.00", "12.0", "5000"),
+        # Nobody knows how long: kilometres, as most are.
+        ("Run", "", "5.00", "", "5000"),
+        # Unreadable, which does not contradict the second.
+        ("Run", "3000", "8.00 km", "8000.0", "8000.0"),
+        ("Ride", "90000", "1'500.25", "1500250.0", "1500250.0"),
+        ("Ride", "90000", "1\u2019500.25", "", "1500250"),
+        # A run is in no miles of the sea.
+        ("Run", "3600", "10.00", "18520.0", "10000"),
+        ("Sail", "7200", "10.00", "18520.0", "18520.0"),
+    ],
+)
+def test_the_first_distance_in_the_unit_that_is_possible(
+    sport: str, elapsed: str, first: str, second: str, metres: str
+):
+    cells = {"at3": sport, "at5": elapsed, "at15": elapsed, "at6": first, "at17": second}
+    assert english(**cells)["distance"] == metres
+
+
+def test_types_are_translated_whatever_their_case():
+    header = GERMAN
+    record = cells_at(header.count(",") + 1, at0="1", at3="lauf", at6="")
+    assert fields(header, record)["sport_type"] == "Run"
+
+
+def test_of_a_cropped_activity_nobody_knows_the_moving_time():
+    cropped = {"at5": "1200", "at15": "2400.0", "at6": "4.00", "at17": "8000.0"}
+    assert english(**cropped, at16="2390.0") == {
+        "elapsed_time": "1200",
+        "distance": "4000",
+        "moving_time": "0",
+    }
+    # It may have been as short as that.
+    assert english(**cropped, at16="1100.0")["moving_time"] == "1100.0"
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -533,6 +613,25 @@ def test_activity_types_are_translated_in_their_own_language():
         ("31.02.2014, 16:15:21", None),
         ("yesterday", None),
         ("", None),
+        # One order only gives a date.
+        ("25/10/2014, 16:15:21", "2014-10-25T16:15:21Z"),
+        ("10/25/2014, 16:15:21", "2014-10-25T16:15:21Z"),
+        ("10/10/2014, 16:15:21", "2014-10-10T16:15:21Z"),
+        ("25 janv. 2018, 16 h 05 min 09 s", "2018-01-25T16:05:09Z"),
+        ("May 13, 2018 at 4:05:09 PM", "2018-05-13T16:05:09Z"),
+        ("1er mai 2020 à 10:00:00", "2020-05-01T10:00:00Z"),
+        ("2018. jan. 25. 16:05:09", "2018-01-25T16:05:09Z"),
+        ("25.01.2018 \u0433., 16:05:09", "2018-01-25T16:05:09Z"),
+        ("\u0447\u0442, 25 \u044f\u043d\u0432. 2018 \u0433., 16:05:09", "2018-01-25T16:05:09Z"),
+        # A Tuesday, which is also a month elsewhere.
+        ("mar 5 giu 2018, 10:00:00", "2018-06-05T10:00:00Z"),
+        ("2021年11月6日 9時01分41秒", "2021-11-06T09:01:41Z"),
+        ("2021年11月6日 午前0:05:00", "2021-11-06T00:05:00Z"),
+        ("2021年11月6日 午後0:05:00", "2021-11-06T12:05:00Z"),
+        ("\uff12\uff10\uff12\uff11年11月6日 9:01:41", "2021-11-06T09:01:41Z"),
+        # What is no part of a date could say anything.
+        ("5 oct. 2014, 16:15:21 tomorrow", None),
+        ("5 oct. 2014, 4:15:21 noonish", None),
     ],
 )
 def test_dates_are_utc_in_every_form(cell: str, expected: str | None):

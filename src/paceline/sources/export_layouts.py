@@ -4,7 +4,10 @@ import csv
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
+
+from paceline.sources.sport_types import compact
 
 Languages = Mapping[str, Mapping[str, str]]
 """Language code -> what Strava writes there -> what it writes in English."""
@@ -50,12 +53,30 @@ _POSITIONS_OF_2019: Mapping[str, tuple[int, ...]] = {
     "Calories": (32,),
     "Total Work": (36,),
 }
-_LAYOUTS = (STANDARD_POSITIONS, _POSITIONS_OF_2022, _POSITIONS_OF_2019)
+# Two columns more have the same name, and are not read.
+_REPEATED_OF_2019 = ((5, 13), (6, 15), (7, 35), (8, 46))
+_REPEATED_OF_2022 = ((5, 14), (6, 16), (7, 29), (8, 36), (9, 49))
+_REPEATED = ((5, 15), (6, 17), (7, 30), (8, 37), (9, 50))
+
+
+class _Known(NamedTuple):
+    """A layout that has been seen: its columns, those with the same names, and how many it has."""
+
+    positions: Mapping[str, tuple[int, ...]]
+    repeated: tuple[tuple[int, int], ...]
+    width: int
+
+
+_LAYOUTS = (
+    _Known(STANDARD_POSITIONS, _REPEATED, 99),
+    _Known(_POSITIONS_OF_2022, _REPEATED_OF_2022, 87),
+    _Known(_POSITIONS_OF_2019, _REPEATED_OF_2019, 72),
+)
 """By age, newest first; later columns have been added at the end of each."""
 SEPARATORS = ",;\t"
 """Strava's comma, and what other programs make of it."""
-_LEAST_WIDTH = 1 + min(positions["Elapsed Time"][1] for positions in _LAYOUTS)
-"""With fewer columns, no record can tell which layout it has."""
+_LEAST_WIDTH = 1 + min(known.positions["Elapsed Time"][1] for known in _LAYOUTS)
+"""With fewer columns, a header cannot repeat the names of a layout."""
 
 _FIRST_EXPORTS = {
     "id": "Activity ID",
@@ -68,7 +89,7 @@ _FIRST_EXPORTS = {
 }
 """The headers before July 2019, when distances were in metres."""
 
-_FrozenLanguages = tuple[tuple[tuple[str, str], ...], ...]
+_FrozenLanguages = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
 
 class Layout(NamedTuple):
@@ -77,24 +98,29 @@ class Layout(NamedTuple):
     Attributes:
         width: the number of columns.
         separator: what stands between them.
-        candidates: by English name, the positions of the columns; each record has to tell which of
-            several holds.
-        english: what the file's language calls things -> English.
+        positions: by English name, those of the columns; None where nothing tells them.
+        needs_evidence: whether each record has to agree, as only the width tells the positions.
+        language: of the file, as the settings call it; None where its header does not tell, and in
+            English, of which the regions contradict each other.
+        sports: what the file's language calls types of sport, as `compact` spells it -> English.
         decimal_comma: whether a comma stands before decimals.
         is_in_metres: whether the one distance is in metres, as in exports that know no moving time.
     """
 
     width: int
     separator: str
-    candidates: tuple[Mapping[str, Sequence[int]], ...]
-    english: Mapping[str, str]
+    positions: Mapping[str, Sequence[int]] | None
     decimal_comma: bool
+    needs_evidence: bool = False
+    language: str | None = None
+    sports: Mapping[str, str] = MappingProxyType({})
     is_in_metres: bool = False
 
 
 def layout_of(header_line: str, localised: Languages) -> Layout:
     """Return how the records below a header are read."""
-    return _layout(header_line, tuple(tuple(terms.items()) for terms in localised.values()))
+    terms = ((language, tuple(of.items())) for language, of in localised.items())
+    return _layout(header_line, tuple(terms))
 
 
 def cells_of(texts: Iterator[str], separator: str = ",") -> list[str] | None:
@@ -116,41 +142,52 @@ def _layout(header_line: str, languages: _FrozenLanguages) -> Layout:
     separator = next(wide, ",")
     header = headers[separator]
     width = len(header)
-    told = _standard(header)
-    candidates = (told,) if told else tuple(_cut(positions, width) for positions in _LAYOUTS)
-    return Layout(width, separator, candidates, {}, decimal_comma=True)
+    if told := _standard(header):
+        return Layout(width, separator, told, decimal_comma=True)
+    wide_as = next((known.positions for known in _LAYOUTS if known.width == width), None)
+    return Layout(width, separator, wide_as, decimal_comma=True, needs_evidence=True)
 
 
 def _known(header: list[str], separator: str, languages: _FrozenLanguages) -> Layout | None:
     """The layout of a header in a language that is known, None for any other."""
     width = len(header)
     if "Activity ID" in header:
-        return Layout(width, separator, (_by_name(header),), {}, decimal_comma=False)
+        return Layout(width, separator, _by_name(header), decimal_comma=False)
     if header[:4] == list(_FIRST_EXPORTS)[:4]:
         names = [_FIRST_EXPORTS.get(cell, cell) for cell in header]
-        positions = (_by_name(names),)
-        return Layout(width, separator, positions, {}, decimal_comma=False, is_in_metres=True)
-    for terms in languages:
+        positions = _by_name(names)
+        return Layout(width, separator, positions, decimal_comma=False, is_in_metres=True)
+    for language, terms in languages:
         english = {plain(local): name for local, name in terms}
         names = [english.get(cell, cell) for cell in header]
         if "Activity ID" in names:
             standard = _standard(header) or STANDARD_POSITIONS
-            known = _with_untranslated(names, standard)
-            return Layout(width, separator, (known,), english, decimal_comma=True)
+            return Layout(
+                *(width, separator, _with_untranslated(names, standard)),
+                decimal_comma=True,
+                language=language,
+                sports={compact(local): name for local, name in english.items()},
+            )
     return None
 
 
 def _standard(header: Sequence[str]) -> Mapping[str, Sequence[int]] | None:
-    """The layout of a header in any language: the one in which repeated names are its pairs."""
-    for positions in _LAYOUTS:
-        pairs = [positions["Elapsed Time"], positions["Distance"]]
-        names = [
-            header[first]
-            for first, second in pairs
-            if second < len(header) and header[first] == header[second] != ""
-        ]
-        if len(set(names)) == len(pairs):
-            return _cut(positions, len(header))
+    """The layout of a header in any language: the one in which repeated names are its pairs.
+
+    Elapsed time and distance have to be there twice; of the others none may be elsewhere, where a
+    column has come in between.
+    """
+    for known in _LAYOUTS:
+        (_, elapsed), (_, distance), *_ = known.repeated
+        pairs = {first: [first, second] for first, second in known.repeated}
+        found = {
+            first: [place for place, name in enumerate(header) if name == header[first]]
+            for first in pairs
+            if first < len(header) and header[first]
+        }
+        is_told = found.get(5) == [5, elapsed] and found.get(6) == [6, distance]
+        if is_told and all(found[first] in ([first], pairs[first]) for first in found):
+            return _cut(known.positions, len(header))
     return None
 
 

@@ -13,7 +13,15 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from paceline.sources import export_values as values
-from paceline.sources.export_layouts import Languages, Layout, cells_of, layout_of, plain
+from paceline.sources.export_dates import instant
+from paceline.sources.export_layouts import (
+    STANDARD_POSITIONS,
+    Languages,
+    Layout,
+    cells_of,
+    layout_of,
+    plain,
+)
 from paceline.sources.gunzip import Readable
 from paceline.sources.limits import DEFAULTS, Limits
 from paceline.sources.record import (
@@ -28,7 +36,7 @@ from paceline.sources.record import (
 )
 from paceline.sources.refusals import LAYOUT_UNKNOWN, REFUSAL
 from paceline.sources.source import EXPORT, Source
-from paceline.sources.sport_types import Sports
+from paceline.sources.sport_types import SPORT_TYPES, Sports, compact
 
 _NUMBERS = {
     "moving_time": "Moving Time",
@@ -51,6 +59,9 @@ _MAX_BYTES_AGAIN = 16 * 1024 * 1024
 
 # Metres in what distances are shown in; a nautical mile is for sailing.
 _M, _KM, _MILE = 1, 1000, 1852
+# What nobody falls short of, and nobody goes beyond, on the average of an activity.
+_SLOWEST_M_S, _FASTEST_M_S = Decimal("0.2"), Decimal(35)
+_ROUNDED_S = 2
 
 
 class _Row(NamedTuple):
@@ -85,8 +96,10 @@ def records(
         return
     layout = layout_of(header_raw.decode("utf-8", "surrogateescape"), localised)
     # Wherever the other columns stand, all layouts have these in the same place.
+    places = STANDARD_POSITIONS if layout.positions is None else layout.positions
     id_positions, sport_positions = (
-        layout.candidates[0].get(name, ()) for name in ("Activity ID", "Activity Type")
+        [place for place in places.get(name, ()) if place < layout.width]
+        for name in ("Activity ID", "Activity Type")
     )
     sports = Sports()
     for row in _rows(source, layout.separator, limits.max_line_bytes):
@@ -119,17 +132,16 @@ def image(payload: str, localised: Languages) -> str | None:
     if not row or len(row) != layout.width:
         return None
     comma = _has_decimal_comma(row, layout)
-    found = [c for c in layout.candidates if len(layout.candidates) == 1 or _fits(row, c, comma)]
-    if len(found) != 1:
+    positions = layout.positions
+    if positions is None or (layout.needs_evidence and not _fits(row, positions, comma)):
         return json.dumps({REFUSAL: LAYOUT_UNKNOWN})
-    (positions,) = found
     cells = {name: _second_else_first(row, positions[name]) for name in positions}
     sport = _in_english(cells.get("Activity Type", ""), layout)
     fields: dict[str, str | bool | None] = {
         "id": cells.get("Activity ID"),
         "name": cells.get("Activity Name"),
         "sport_type": sport,
-        "start_date": values.instant(cells.get("Activity Date", "")),
+        "start_date": instant(cells.get("Activity Date", ""), layout.language),
         "kilojoules": values.scaled(cells.get("Total Work", ""), "0.001", decimal_comma=comma),
     }
     for field, name in _NUMBERS.items():
@@ -138,16 +150,17 @@ def image(payload: str, localised: Languages) -> str | None:
         cell = cells.get(name, "")
         is_set = values.flag(cell)
         fields[field] = cell if is_set is None else is_set
-    fields["elapsed_time"] = _elapsed_s(row, positions, comma)
-    fields["distance"] = _distance_m(row, positions, layout, comma, sport)
-    if layout.is_in_metres:
-        fields["moving_time"] = "0"  # not recorded
+    elapsed, is_cropped = _elapsed_s(row, positions, comma)
+    fields["elapsed_time"] = elapsed
+    fields["distance"] = _distance_m(row, positions, layout, sport, elapsed)
+    if layout.is_in_metres or (is_cropped and _is_longer(fields["moving_time"], elapsed)):
+        fields["moving_time"] = "0"  # not recorded, or that of the whole activity
     present = {field: value for field, value in fields.items() if value is not None and value != ""}
     return json.dumps(present)
 
 
 def _in_english(sport: str, layout: Layout) -> str:
-    return layout.english.get(plain(sport), sport)
+    return layout.sports.get(compact(plain(sport)), sport)
 
 
 def _has_decimal_comma(row: Sequence[str], layout: Layout) -> bool:
@@ -158,7 +171,8 @@ def _has_decimal_comma(row: Sequence[str], layout: Layout) -> bool:
     """
     if layout.decimal_comma or layout.separator == ",":
         return layout.decimal_comma
-    places = (layout.candidates[0].get(name, ()) for name in (*_NUMBERS.values(), "Distance"))
+    positions = layout.positions or {}
+    places = (positions.get(name, ()) for name in (*_NUMBERS.values(), "Distance"))
     return any(values.is_decimal_comma(row[place]) for found in places for place in found)
 
 
@@ -173,21 +187,26 @@ def _fits(row: Sequence[str], positions: Mapping[str, Sequence[int]], comma: boo
 
 def _elapsed_s(
     row: Sequence[str], positions: Mapping[str, Sequence[int]], comma: bool
-) -> str | None:
-    """The second elapsed time, unless the first is another one: then the activity was cropped."""
+) -> tuple[str, bool]:
+    """The elapsed time, and whether the activity was cropped, which only the first one shows."""
     first, second = _pair(row, positions.get("Elapsed Time", ()))
     shown, exact = (values.as_decimal(cell, comma) for cell in (first, second))
     if shown is None or exact is None or abs(shown - exact) <= 1:
-        return values.number(second or first, decimal_comma=comma)
-    return values.number(first, decimal_comma=comma)
+        return values.number(second or first, decimal_comma=comma), False
+    return values.number(first, decimal_comma=comma), True
+
+
+def _is_longer(moving: object, elapsed: str) -> bool:
+    moved, lasted = (values.as_decimal(str(text), False) for text in (moving, elapsed))
+    return moved is not None and lasted is not None and moved > lasted + _ROUNDED_S
 
 
 def _distance_m(
     row: Sequence[str],
     positions: Mapping[str, Sequence[int]],
     layout: Layout,
-    comma: bool,
     sport: str,
+    elapsed: str,
 ) -> str | None:
     """The distance in metres: the second, unless the first is another one.
 
@@ -195,12 +214,35 @@ def _distance_m(
     digit. Where it is something else than the second, the athlete has cropped or corrected the
     activity.
     """
+    comma = _has_decimal_comma(row, layout)
     first, second = _pair(row, positions.get("Distance", ()))
-    if second and (not first or _unit_of(first, second, comma, (_KM, _M, _MILE)) is not None):
-        return values.number(second, decimal_comma=comma)
-    unit = {"Swim": _M, "Sail": _MILE}.get(sport, _M if layout.is_in_metres else _KM)
-    shown = values.shown(first, comma)
-    return first or None if shown is None else values.times(shown, unit)
+    shown, exact = values.shown(first, comma), values.as_decimal(second, comma)
+    kind = compact(sport)
+    units = (_KM, _M, _MILE) if kind == "sail" or kind not in SPORT_TYPES else (_KM, _M)
+    if shown is None or _unit_of(first, second, comma, units) is not None:
+        return values.number(second or first, decimal_comma=comma) or None
+    if layout.is_in_metres or kind == "swim":
+        return values.times(shown, _M)
+    if kind == "sail":
+        return values.times(shown, _MILE)
+    return values.times(shown, _likeliest(shown, exact, values.as_decimal(elapsed, False)))
+
+
+def _likeliest(shown: Decimal, exact: Decimal | None, lasted: Decimal | None) -> int:
+    """Kilometres or metres: what can be done in that time, and of two what is nearer the second.
+
+    A pool or a river is shown in metres, in whatever words.
+    """
+    possible = [
+        unit
+        for unit in (_KM, _M)
+        if lasted and _SLOWEST_M_S <= shown * unit / lasted <= _FASTEST_M_S
+    ]
+    if len(possible) == 1:
+        return possible[0]
+    if exact is not None and min(exact, shown) > 0:
+        return min((_KM, _M), key=lambda unit: abs((shown * unit / exact).ln()))
+    return _KM
 
 
 def _unit_of(first: str, second: str, comma: bool, units: Sequence[int]) -> int | None:
