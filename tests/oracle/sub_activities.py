@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tests.oracle.model import LIMITS
 from tests.oracle.values import number, whole
 
 Row = dict[str, Any]
@@ -74,9 +75,15 @@ def _measured(part: Mapping[str, Any], kind: str) -> Row:
             number(part.get("elevation_difference")) if kind == "split" else None
         ),
         "average_speed_mps": number(part.get("average_speed")),
-        "average_heartrate_bpm": number(part.get("average_heartrate")),
+        "average_heartrate_bpm": _heart_rate(number(part.get("average_heartrate"))),
         "grade_adjusted_speed_mps": number(part.get("average_grade_adjusted_speed")),
     }
+
+
+def _heart_rate(value: float | None) -> float | None:
+    """0 is no sensor, and what no heart has is no measure."""
+    possible = LIMITS["average_heartrate_min_bpm"], LIMITS["average_heartrate_max_bpm"]
+    return value if value is not None and possible[0] <= value <= possible[1] else None
 
 
 def _is_valid(row: Row) -> bool:

@@ -88,6 +88,11 @@ LOCAL_DAYS = {
         NO_LOCAL | {"athlete": {"id": TOKYOTER}, "timezone": "(GMT-08:00) US/Pacific-New"},
         "2024-06-01 14:30:00",
     ),
+    127: (NO_LOCAL | {"timezone": "(GMT+5:30) Somewhere"}, "2024-06-02 04:00:00"),
+    128: (NO_LOCAL | {"timezone": "(UTC-08:00) Pacific Time"}, "2024-06-01 14:30:00"),
+    129: (NO_LOCAL | {"timezone": "GMT+0530"}, "2024-06-02 04:00:00"),
+    130: (NO_LOCAL | {"timezone": "+02:00"}, "2024-06-02 00:30:00"),
+    131: (NO_LOCAL | {"timezone": "UTC\u22125"}, "2024-06-01 17:30:00"),
     126: (NO_LOCAL | {"timezone": "(GMT+99:00) Mars/Olympus_Mons"}, "2024-06-01 22:30:00"),
     # An impossible offset and an unreadable local time say nothing.
     110: (NO_LOCAL | {"utc_offset": 1e9}, "2024-06-01 22:30:00"),
@@ -207,6 +212,11 @@ FIELDS = {
     194: (
         {"average_heartrate": 150, "max_heartrate": 149},
         {"average_heartrate_bpm": None, "max_heartrate_bpm": None},
+    ),
+    198: (
+        # The average is not possible, so nothing contradicts the maximum.
+        {"average_heartrate": 250, "max_heartrate": 180},
+        {"average_heartrate_bpm": None, "max_heartrate_bpm": 180.0},
     ),
     195: (
         {"average_cadence": -1, "average_watts": "1e999", "kilojoules": -3, "calories": "-1"},
@@ -474,6 +484,7 @@ def test_what_is_odd_and_published_is_told(judged):
         193: ["measure_out_of_range"],
         194: ["measure_out_of_range"],
         195: ["measure_out_of_range"],
+        198: ["measure_out_of_range"],
         196: [],
     }
     assert {

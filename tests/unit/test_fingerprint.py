@@ -22,7 +22,8 @@ from paceline.recipe import Context, Table
 SOURCES = (
     *("sources", "sources.athlete_settings", "sources.changelog", "sources.debezium"),
     *("sources.documents", "sources.encodings", "sources.envelope"),
-    *("sources.export_layouts", "sources.export_values", "sources.gunzip", "sources.licence"),
+    *("sources.export_dates", "sources.export_layouts", "sources.export_values"),
+    *("sources.gunzip", "sources.licence"),
     *("sources.limits", "sources.record", "sources.refusals", "sources.source"),
     "sources.sport_types",
     *("sources.strava_api", "sources.strava_export"),

@@ -686,3 +686,15 @@ def test_an_image_keeps_inner_newlines_and_letters():
     text = image('Activity ID,Activity Name\n1,"Über\r\nBerge"', LOCALISED)
     assert text is not None
     assert json.loads(text) == {"id": "1", "name": "Über\r\nBerge"}
+
+
+def test_a_line_for_spreadsheets_is_no_header():
+    (found,) = read("sep=;\r\nActivity ID;Activity Type\r\n12;Run\r\n")
+    assert (found.line_number, found.activity_id) == (3, 12)
+
+
+@pytest.mark.parametrize("content", ["Activity ID,x\n", "Activity ID,x\r12,y\r13,z\r"])
+def test_a_file_without_activities_says_so(content: str):
+    (remark,) = records(io.BytesIO(content.encode()), PATH, LOCALISED)
+    assert isinstance(remark, Remark)
+    assert remark.text.startswith("has a header and no activity below it")

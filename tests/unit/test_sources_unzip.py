@@ -150,6 +150,9 @@ def test_a_directory_of_many_long_names_takes_no_memory():
 
 def test_an_archive_with_a_long_comment_or_from_a_stream_is_read():
     assert content_of(archive({NAME: TEXT}, comment=b"c" * 65_535)) == TEXT
+    # The letters that begin the end of an archive may be in its comment.
+    assert content_of(archive({NAME: TEXT}, comment=b"PK\x05\x06 and PK\x05\x06")) == TEXT
+    assert content_of(archive({NAME: TEXT}, comment=b"x" * 40 + b"PK\x05\x06" * 9)) == TEXT
 
     class Unseekable(io.BytesIO):
         def seek(self, *arguments: int) -> int:

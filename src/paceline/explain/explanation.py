@@ -187,7 +187,7 @@ def known_since(known_us: int, past: Past) -> tuple[datetime, str]:
         return known, "noon (UTC) of the next day, when its day is over everywhere"
     if ending:
         return known, f"the end of activity {ending[0]}, which is the last to end"
-    return known, "a microsecond after the row before it, which an activity has kept so long"
+    return known, "a microsecond after the row before it, which waited for a long activity to end"
 
 
 def _absence(known: Sequence[Activity], runs: Runs, day: date, context: Context) -> PacelineError:

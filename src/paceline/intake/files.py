@@ -69,8 +69,8 @@ def _alike(path: str) -> Source | None:
     if len(parts) < 2 or not is_text or any(part.startswith((".", "_")) for part in parts):
         return None
     for source in SOURCES:
-        is_file = path.removesuffix(".gz").endswith(source.suffixes)
-        is_archive = source.zipped is not None and path.endswith(".zip")
+        is_file = path.lower().removesuffix(".gz").endswith(source.suffixes)
+        is_archive = source.zipped is not None and path.lower().endswith(".zip")
         if parts[0] == source.folder and (is_file or is_archive):
             return source
     return None

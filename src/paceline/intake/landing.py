@@ -105,12 +105,12 @@ def _records(
 ) -> Iterator[Record | Ignored | Remark]:
     (source,) = (source for source in sources.SOURCES if source.name == source_of(path))
     stream: Readable = stored
-    if source.zipped is not None and path.endswith(".zip"):
+    if source.zipped is not None and path.lower().endswith(".zip"):
         try:
             stream = unzipped(stored, source.zipped, limits)
         except UnusableZip as reason:
             return iter([Remark(str(reason))])
-    elif path.endswith(".gz"):
+    elif path.lower().endswith(".gz"):
         stream = Gunzip(stored, limits.max_expanded_bytes)
     return source.records(as_utf8(stream), path, settings, limits)
 

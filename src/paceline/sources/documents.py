@@ -37,7 +37,7 @@ def json_values(
     is read whole. The number of a value is its line, or its position in a document; where a line
     holds several, each has the next number that is free.
     """
-    if relative_path.removesuffix(".gz").endswith(".json"):
+    if relative_path.lower().removesuffix(".gz").endswith(".json"):
         stream = _Peeked(stream, min(limits.max_line_bytes, limits.max_document_bytes))
         if not stream.starts_with_value(limits):
             yield from _of_document(stream, read, limits)

@@ -7,6 +7,7 @@ types and dates.
 """
 
 import json
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -62,6 +63,11 @@ _M, _KM, _MILE = 1, 1000, 1852
 # What nobody falls short of, and nobody goes beyond, on the average of an activity.
 _SLOWEST_M_S, _FASTEST_M_S = Decimal("0.2"), Decimal(35)
 _ROUNDED_S = 2
+_FOR_SPREADSHEETS = re.compile(rb"sep=.\r?")
+_NOTHING = (
+    "has a header and no activity below it: export it again, or save it with a line for each "
+    "activity if it holds any"
+)
 
 
 class _Row(NamedTuple):
@@ -81,11 +87,12 @@ def records(
     The payload is the header line, "\n" and the record's exact text, inner newlines included. A
     record with other than the header's number of cells, or with a quote left open, is unreadable.
     So is a header that is too long, and everything below it: its payload is its own text alone.
-    A remark comes last where no type of sport is known, as in a language without translations.
+    A remark comes last where there is no record, or where no type of sport is known, as in a
+    language without translations.
     """
     athlete_id = folder_athlete_id(relative_path)
     source = lines(stream, limits)
-    header = next((line for line in source if line.raw.strip() or not line.is_whole), None)
+    header = next((line for line in source if not _is_skipped(line)), None)
     if header is None:
         return
     header_raw = header.raw.removesuffix(b"\r")
@@ -101,8 +108,9 @@ def records(
         [place for place in places.get(name, ()) if place < layout.width]
         for name in ("Activity ID", "Activity Type")
     )
-    sports = Sports()
+    sports, count = Sports(), 0
     for row in _rows(source, layout.separator, limits.max_line_bytes):
+        count += 1
         if not row.is_whole:
             yield unreadable(row.start, row.raw)
             continue
@@ -114,8 +122,16 @@ def records(
             sports.note(sport, _in_english(sport, layout))
             activity_id = parse_id(_second_else_first(row.cells, id_positions))
             yield Record(row.start, payload, athlete_id=athlete_id, activity_id=activity_id)
-    if remark := sports.remark():
+    remark = sports.remark() if count else Remark(_NOTHING)
+    if remark is not None:
         yield remark
+
+
+def _is_skipped(line: Line) -> bool:
+    """Whether a line is blank, or says to a spreadsheet what separates cells."""
+    return line.is_whole and (
+        not line.raw.strip() or _FOR_SPREADSHEETS.fullmatch(line.raw) is not None
+    )
 
 
 def image(payload: str, localised: Languages) -> str | None:

@@ -91,7 +91,7 @@ def _directory(stored: Seekable) -> tuple[int, int]:
     tail_at = max(size - _END.size - _LONGEST_COMMENT - _LOCATOR.size, 0)
     stored.seek(tail_at)
     tail = stored.read(size - tail_at)
-    at = tail.rfind(_END_SIGNATURE)
+    at = _end_at(tail)
     if at < 0:
         raise _Broken
     length, begin = _END.unpack_from(tail, at)[5:7]
@@ -107,6 +107,20 @@ def _directory(stored: Seekable) -> tuple[int, int]:
     if begin + length > limit:
         raise _Broken
     return begin, begin + length
+
+
+def _end_at(tail: bytes) -> int:
+    """Where the end of the archive says what is in it; -1 if nowhere.
+
+    The comment after it may hold the same letters, but does not end where the archive does.
+    """
+    last = at = tail.rfind(_END_SIGNATURE)
+    while at >= 0:
+        is_whole = at + _END.size <= len(tail)
+        if is_whole and at + _END.size + _END.unpack_from(tail, at)[7] == len(tail):
+            return at
+        at = tail.rfind(_END_SIGNATURE, 0, at)
+    return last
 
 
 def _entries(stored: Seekable, begin: int, end: int, limits: Limits) -> Iterator[_Entry]:

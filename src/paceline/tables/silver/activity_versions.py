@@ -83,7 +83,7 @@ SPORT_FAMILIES = {
 # The region at the end of a label such as (GMT+01:00) Europe/Berlin.
 _REGION = r"([A-Za-z_+\-]+(/[A-Za-z0-9_+\-]+)+|\b(UTC|GMT))\s*$"
 # The offset at its beginning, which is that of winter: better than nothing.
-_OFFSET = r"^\s*\(GMT([+-])(\d{2}):(\d{2})\)"
+_OFFSET = r"^\s*\(?(?:GMT|UTC)?\s*([+\u2212-])(\d{1,2})(?::?(\d{2}))?\)?(?:\s|$)"
 # A hostile text of slashes would overflow the stack of the regular expression.
 MOST_CHARACTERS_OF_A_LABEL = 100
 # No clock on earth is further from UTC; a local time that is was not read from one.
@@ -350,7 +350,8 @@ def _local_start(settings: Mapping[str, Any]) -> Column:
     label = F.when(F.length(image["timezone"]) <= MOST_CHARACTERS_OF_A_LABEL, image["timezone"])
     region = F.regexp_extract(label, _REGION, 1)
     hours, minutes = (F.regexp_extract(label, _OFFSET, n).try_cast("int") for n in (2, 3))
-    sign = F.when(F.regexp_extract(label, _OFFSET, 1) == "-", -1).otherwise(1)
+    sign = F.when(F.regexp_extract(label, _OFFSET, 1) == "+", 1).otherwise(-1)
+    minutes = F.coalesce(minutes, F.lit(0))
     said = fields.wall_clock(image["start_date_local"])
     hours_apart = F.abs(F.timestamp_diff("HOUR", fields.utc_clock(start_date), said))
     return F.coalesce(

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from paceline import recipe
 from paceline.recipe import Context, Frames, Scope, Table
 from paceline.tables import names
-from paceline.tables.silver import fields, versions
+from paceline.tables.silver import fields, measures, versions
 from paceline.tables.silver.activity_versions import (
     BRONZE,
     READS_SETTINGS,
@@ -122,10 +122,16 @@ def _columns() -> list[Column]:
         fields.whole_number(child["elapsed_time"]).alias("elapsed_time_s"),
         elevation.alias("elevation_difference_m"),
         fields.number(child["average_speed"]).alias("average_speed_mps"),
-        fields.number(child["average_heartrate"]).alias("average_heartrate_bpm"),
+        _heartrate(child).alias("average_heartrate_bpm"),
         fields.number(child["average_grade_adjusted_speed"]).alias("grade_adjusted_speed_mps"),
         F.col("source"),
     ]
+
+
+def _heartrate(child: Column) -> Column:
+    """The mean heart rate; one that no heart has, such as 0 for lack of a sensor, is none."""
+    value = fields.number(child["average_heartrate"])
+    return F.when(value.between(*measures.OPTIONAL["average_heartrate_bpm"]), value)
 
 
 def _warnings() -> Column:
