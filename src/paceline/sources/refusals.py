@@ -15,8 +15,8 @@ END_NOT_AHEAD = "end_not_ahead"
 REFUSALS = {
     UNREADABLE: "Not even the fields of the record can be told.",
     ENCODING_UNKNOWN: (
-        "A value is there, but it cannot be read as what its field holds. In settings write a pace as "
-        "seconds or minutes, such as 240 or 4:00, and other values as plain numbers. For change data set "
+        "A value is there, but it cannot be read as what its field holds. In settings write a pace "
+        "as 240 or 4:00, and other values as plain numbers. For change data set "
         "decimal.handling.mode=double and time.precision.mode=isostring, or send schemas with "
         "schemas.enable=true; __debezium_unavailable_value needs REPLICA IDENTITY FULL."
     ),
@@ -34,8 +34,8 @@ REFUSALS = {
         "op and source, as with value.converter=org.apache.kafka.connect.json.JsonConverter."
     ),
     LAYOUT_UNKNOWN: (
-        "Neither the header, nor the number of columns and the record, tells what the columns of the "
-        "export hold: add the headers of its language to export_headers of paceline.yml."
+        "Neither the header, nor the number of columns and the record, tells what the columns of "
+        "the export hold: add the headers of its language to export_headers of paceline.yml."
     ),
     CHANGE_TIME_AHEAD: (
         "The record claims to be from more than a day after it was received, and would win for "
