@@ -59,10 +59,10 @@ SHARED = of_others(SHARES, 50)[1]
 FIRST: dict[str, list[Line]] = {
     "strava_api/mixed.jsonl": [
         of_gone(1),
-        of_gone(2, moving_time=1500),
+        of_gone(2, moving_time=1300),
         (GONE, f'{{"id": {GONE}03, "athlete": {{"id": {GONE}}}, "name": "Quagga, cut off'),
         of_others(STAYS, 1),
-        of_others(STAYS, 2, moving_time=1500),
+        of_others(STAYS, 2, moving_time=1300),
         (STAYS, f'{{"id": {STAYS}03, "name": "cut off'),
         of_others(SHARES, 1),
         (STAYS, SHARED | {"athlete": {"id": STAYS}}),
