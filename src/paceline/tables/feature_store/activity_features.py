@@ -125,10 +125,8 @@ def _columns(default_threshold_s: float) -> dict[str, Column]:
     """The columns that are not plain feature functions of others."""
     columns = _inputs(default_threshold_s)
     # Pace says what a run cost; for another sport, or without a distance to believe, nothing.
-    speed_km_h = 3600.0 * columns["distance_km"]
-    has_pace = (F.col("sport_family") == "run") & (
-        speed_km_h >= MIN_RUN_KM_H * F.col("moving_time_s")
-    )
+    is_believed = _resolved("speed_km_h", columns) >= MIN_RUN_KM_H
+    has_pace = (F.col("sport_family") == "run") & is_believed
     from_pace = F.when(has_pace, _resolved("estimated_tss", columns))
     with_threshold = columns | {"threshold_trimp": _threshold_trimp(columns)}
     from_heartrate = _resolved("estimated_tss_from_heartrate", with_threshold)
