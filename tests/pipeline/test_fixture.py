@@ -75,7 +75,7 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
             read()
     planned = plan(JOBS, replace(places, landing=str(world.root / "landing")), now=NOW)
     filled = {row["table_name"] for row in planned.tables if row["rows_updated"]}
-    assert filled == {PARTS, FEATURES}
+    assert filled == {PARTS, FEATURES, ROLLING}
     # This release has two more columns.
     promise(world.root / "conf")
     with (world.root / "conf" / "paceline.yml").open("a", encoding="utf-8") as settings:
@@ -87,17 +87,29 @@ def story(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     return Story(world, caught_up, [before, after], world.run())
 
 
-def test_an_upgrade_compares_once_and_fills_new_columns_only(story: Story) -> None:
+def test_an_upgrade_compares_once_and_writes_what_the_rules_have_changed(story: Story) -> None:
     # This release hashes the code of recipes: all deliveries are read again, all rows compared.
     assert {entry.full_compare_reason for entry in story.caught_up.values()} == {
         "rules, settings or recipes have changed"
     }
     counts = told(story.caught_up)
     before, after = story.rows
-    filled = {name: len(before[name]) for name in (PARTS, FEATURES)}
-    assert counts == {name: (0, filled.get(name, 0), 0) for name in counts}
-    assert before == after
-    assert all(before.values())
+    assert counts == dict.fromkeys(counts, (0, 0, 0)) | {
+        PARTS: (0, len(before[PARTS]), 0),
+        # An activity with a heart rate of 300 was refused, and now lacks the heart rate only. It
+        # is of 14 June, and the days end with the 22nd.
+        SILVER: (1, 0, 0),
+        FEATURES: (1, len(before[FEATURES]), 0),
+        ROLLING: (0, 9, 0),
+    }
+    repaired = {SILVER, FEATURES, ROLLING}
+    assert {name: rows for name, rows in before.items() if name not in repaired} == {
+        name: rows for name, rows in after.items() if name not in repaired
+    }
+    for name in repaired:
+        kept = [row for row in after[name] if row[0] != records.ERIK]
+        assert kept == [row for row in before[name] if row[0] != records.ERIK]
+        assert len(kept) < len(before[name])
 
 
 def test_news_are_followed_from_where_the_release_has_stopped(story: Story) -> None:
