@@ -11,7 +11,7 @@ import pytest
 
 from paceline.generate import generate
 from paceline.generate.export import export_csv
-from paceline.sources.export_values import instant
+from paceline.sources.export_dates import instant
 from tests.unit.test_generate import Landing, extracted, local_day, owner, read
 
 
