@@ -49,7 +49,7 @@ def refusal(packed: bytes, limits: Limits | None = None) -> str:
         {"export_5/activities.csv": TEXT, "export_5/bikes.csv": b"x"},
         # The one that is nearest to the root, wherever it stands.
         {"old/activities.csv": b"x", NAME: TEXT, "a/b/activities.csv": b"y"},
-        {"__MACOSX/activities.csv": b"x", ".cache/activities.csv": b"y", "a/b/c/" + NAME: TEXT},
+        {"__MACOSX/activities.csv": b"x", ".hidden/activities.csv": b"y", "a/b/c/" + NAME: TEXT},
         {
             "my activities.csv": b"x",
             "activities.csv/": b"",

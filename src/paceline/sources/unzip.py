@@ -2,7 +2,7 @@
 
 Nothing is unpacked: a path of the archive only tells which of its files is meant. The standard
 library's reader holds the whole directory of an archive in memory, and what it refuses depends on
-the Python version. Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+the Python version. Format: https://support.pkware.com/pkzip/appnote
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from paceline.sources.refusals import ENCODING_UNKNOWN, END_NOT_AHEAD, REFUSAL, 
 from paceline.sources.source import EXPORT, IN_ENVELOPE, PLAIN
 from paceline.tables import names
 from paceline.tables.silver import fields, measures, versions
+from paceline.tables.silver.local_start import local_start
 from paceline.tables.windows import end, in_window
 
 NAME = names.ACTIVITIES
@@ -80,14 +81,6 @@ SPORT_FAMILIES = {
     "swim": "Swim",
     "ski": "AlpineSki BackcountrySki NordicSki RollerSki Snowboard",
 }
-# The region at the end of a label such as (GMT+01:00) Europe/Berlin.
-_REGION = r"([A-Za-z_+\-]+(/[A-Za-z0-9_+\-]+)+|\b(UTC|GMT))\s*$"
-# The offset at its beginning, which is that of winter: better than nothing.
-_OFFSET = r"^\s*\(?(?:GMT|UTC)?\s*([+\u2212-])(\d{1,2})(?::?(\d{2}))?\)?(?:\s|$)"
-# A hostile text of slashes would overflow the stack of the regular expression.
-MOST_CHARACTERS_OF_A_LABEL = 100
-# No clock on earth is further from UTC; a local time that is was not read from one.
-MOST_HOURS_FROM_UTC = 26
 RACE_WORKOUT_TYPES = (1, 11)  # a run's race, a ride's race
 
 
@@ -133,7 +126,8 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
     # In steps, so that what several columns need is computed once.
     filled = aged.withColumn("image", _filled())
     started = filled.withColumn("_start", fields.instant(F.col("image.start_date")))
-    placed = started.withColumn("_local", _local_start(context.settings))
+    local = local_start(F.col("image"), F.col("_start"), context.settings)
+    placed = started.withColumn("_local", local)
     typed = placed.select(
         *(column.alias(name) for name, column in _columns().items()),
         *("op", "source_path", "line_number", "payload", "ingest_date"),
@@ -342,43 +336,6 @@ def _ends_ahead() -> Column:
         for name in ("elapsed_time_s", "moving_time_s")
     )
     return _is_ahead(end(F.col("start_date"), elapsed, moving))
-
-
-def _local_start(settings: Mapping[str, Any]) -> Column:
-    image, start_date = F.col("image"), F.col("_start")
-    offset = fields.number(image["utc_offset"])
-    label = F.when(F.length(image["timezone"]) <= MOST_CHARACTERS_OF_A_LABEL, image["timezone"])
-    region = F.regexp_extract(label, _REGION, 1)
-    hours, minutes = (F.regexp_extract(label, _OFFSET, n).try_cast("int") for n in (2, 3))
-    sign = F.when(F.regexp_extract(label, _OFFSET, 1) == "+", 1).otherwise(-1)
-    minutes = F.coalesce(minutes, F.lit(0))
-    said = fields.wall_clock(image["start_date_local"])
-    hours_apart = F.abs(F.timestamp_diff("HOUR", fields.utc_clock(start_date), said))
-    return F.coalesce(
-        F.when(hours_apart <= MOST_HOURS_FROM_UTC, said),
-        fields.shifted(start_date, offset),
-        fields.in_zone(start_date, region),
-        fields.shifted(start_date, sign * (hours * 3600 + minutes * 60)),
-        fields.in_zone(start_date, _home_zone(settings["athlete_timezone"])),
-        fields.utc_clock(start_date),
-    )
-
-
-def _home_zone(setting: str | Mapping[Any, str]) -> Column:
-    if isinstance(setting, str):
-        return F.lit(setting)
-    default = F.lit(setting.get("default", "UTC"))
-    zones = {int(athlete): name for athlete, name in setting.items() if athlete != "default"}
-    if not zones:
-        return default
-    # Looked up in a map: a condition per athlete would nest as deep as there are athletes, which a
-    # client of Spark Connect cannot send.
-    cells = [
-        cell
-        for athlete, name in zones.items()
-        for cell in (F.lit(athlete).cast("bigint"), F.lit(name))
-    ]
-    return F.coalesce(F.try_element_at(F.create_map(*cells), F.col("athlete_id")), default)
 
 
 def _array(name: str) -> Column:
