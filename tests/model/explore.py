@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from tests.model.states import (
     END,
-    FAIL,
     LOOK,
     MAX_LIVES,
     OVERWRITTEN,
@@ -23,7 +22,7 @@ from tests.model.states import (
     content,
     initial,
 )
-from tests.model.steps import failing, restarted, taken
+from tests.model.steps import restarted, taken, unsealed, written_by_hand
 
 Check = Callable[[Game, State], bool]
 # How each state was reached first: from which one, and by what.
@@ -67,6 +66,8 @@ def moves(game: Game, state: State) -> Iterator[tuple[str, State]]:
         state = state._replace(undone=frozenset())
     if state.source + 1 < len(game.history.versions):
         yield "the source changes", state._replace(source=state.source + 1)
+    if game.history.has_notebook and not state.is_written:
+        yield "a notebook writes", written_by_hand(state)
     for place, run in enumerate(state.runs):
         if run.step == END or (run.step == LOOK and not _may_begin(game, state, run)):
             continue
@@ -74,9 +75,11 @@ def moves(game: Game, state: State) -> Iterator[tuple[str, State]]:
         is_mortal = has_begun and run.life < MAX_LIVES
         for after in taken(game, state, run):
             is_again = after.runs[place].attempt > run.attempt
-            yield f"{run.id} {run.step}{', late, begins anew' * is_again}", after
+            is_for_another = run.step == "claim" and after.ledger != state.ledger
+            more = ", late, begins anew" * is_again + ", seals for another" * is_for_another
+            yield f"{run.id} {run.step}{more}", after
             if is_mortal and run.step in STEPS and run.step != "audit":
-                yield f"{run.id} {run.step}, told that it failed", failing(game, after, run)
+                yield f"{run.id} {run.step}, told that it failed", restarted(game, after, run)
         if is_mortal:
             yield f"{run.id} dies before {run.step}", restarted(game, state, run)
 
@@ -91,12 +94,23 @@ def _may_begin(game: Game, state: State, run: Run) -> bool:
 
 def remembered(game: Game, state: State) -> State:
     """The state without what nobody will read back, so that the same future is explored once."""
-    if any(run.step == FAIL for run in state.runs):
-        return state  # a seal may be taken back
-    ledger = state.ledger[-1:] if game.protocol.knows_newest_seal else state.ledger
-    if not state.quarantine:
-        return state if len(ledger) == len(state.ledger) else state._replace(ledger=ledger)
-    return state._replace(ledger=ledger, quarantine=_rejects_read_back(game.protocol, state))
+    if game.protocol.knows_newest_seal and len(state.ledger) > 1:
+        state = state._replace(ledger=state.ledger[-1:])
+    if state.audits or state.log:
+        state = _unsealed_read_back(game, state)
+    if state.quarantine:
+        state = state._replace(quarantine=_rejects_read_back(game.protocol, state))
+    return state
+
+
+def _unsealed_read_back(game: Game, state: State) -> State:
+    audits = {audit for seal in state.ledger for audit in unsealed(game, state, seal)}
+    asked = audits.union(*(run.unsealed for run in state.runs))
+    marks = {(audit.base + 1, audit.mark) for audit in asked}
+    versions = {version for version, _ in marks}
+    looks = game.protocol.looks_for_mark
+    log = (one for one in state.log if (one in marks if looks else one[0] in versions))
+    return state._replace(audits=tuple(sorted(audits)), log=tuple(log))
 
 
 def _rejects_read_back(protocol: Protocol, state: State) -> tuple[Reject, ...]:

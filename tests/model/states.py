@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 STEPS = ("claim", "stage", "audit", "record", "quarantine", "publish", "seal")
-# A run looks into the ledger before its steps; FAIL is when it says there that it has failed.
-LOOK, FAIL, END = "look", "fail", "end"
+# A run looks into the ledger before its steps.
+LOOK, END = "look", "end"
 
 MAX_ATTEMPTS = 2
 MAX_LIVES = 2
@@ -39,6 +39,9 @@ class Protocol:
         appends_to_empty: the first PUBLISH inserts without looking for the keys.
         doubts_unsealed: refused records are compared again when the run that last wrote them to
             the quarantine has not sealed.
+        recovers: CLAIM seals for a run that has published and not sealed, as its AUDITED says.
+        looks_for_mark: CLAIM does so only when the commit after the sealed version bears the mark
+            of that attempt; otherwise when there is such a commit.
     """
 
     order: tuple[str, ...] = STEPS
@@ -54,6 +57,8 @@ class Protocol:
     names_expected_version: bool = True
     appends_to_empty: bool = False
     doubts_unsealed: bool = False
+    recovers: bool = True
+    looks_for_mark: bool = True
 
 
 # Compared by identity, so that it can be a key of a cache.
@@ -61,11 +66,13 @@ class Protocol:
 class History:
     """What the source holds, key to value, at its versions 0, 1, 2 and so on.
 
-    With `is_sealed` the target begins with version 0 of the source, otherwise empty.
+    With `is_sealed` the target begins with version 0 of the source, otherwise empty. With
+    `has_notebook` somebody else may write into the target once.
     """
 
     versions: tuple[Mapping[str, str], ...]
     is_sealed: bool = True
+    has_notebook: bool = False
 
     @property
     def keys(self) -> set[str]:
@@ -113,14 +120,24 @@ class Staged(NamedTuple):
 
 
 class Seal(NamedTuple):
-    """A sealed row of the ledger: up to the cursor, everything is in the target at its version.
-
-    Runs decide nothing by the other rows of the ledger, so the model does without them.
-    """
+    """The event SEALED: up to the cursor, everything is in the target at its version."""
 
     run: str
     cursor: int
     version: int
+
+
+class Audited(NamedTuple):
+    """The event AUDITED of an attempt that may publish and follows changes only.
+
+    Should its commit bear the mark, the attempt has published up to the cursor. Runs decide nothing
+    by the other events of the ledger, so the model does without them.
+    """
+
+    run: str
+    mark: str
+    cursor: int
+    base: int
 
 
 class Reject(NamedTuple):
@@ -137,11 +154,13 @@ class Run(NamedTuple):
 
     Attributes:
         known: the newest seal that it has seen.
+        unsealed: audits that no seal followed, when it looked.
         pin: the version of the source that it reads.
         base: the version of the target that it compares with.
         own: the keys and values of that version.
         staged: what it has staged; in its restart, what it had staged when it died.
         verdict: PASS or FAIL once judged.
+        compares_all: whether it has staged without following changes.
         is_recorded: whether the verdict is durable.
         names: the version of the target that it will name at SEAL.
     """
@@ -151,11 +170,13 @@ class Run(NamedTuple):
     attempt: int = 1
     step: str = LOOK
     known: Seal | None = None
+    unsealed: tuple[Audited, ...] = ()
     pin: int = 0
     base: int = 0
     own: tuple[tuple[str, str], ...] = ()
     staged: tuple[Staged, ...] = ()
     verdict: str = ""
+    compares_all: bool = False
     is_recorded: bool = False
     names: int = 0
 
@@ -164,16 +185,22 @@ class Run(NamedTuple):
         """A restarted process is another run."""
         return self.name + "'" * (self.life - 1)
 
+    @property
+    def mark(self) -> str:
+        """Tells the commit of this attempt from all others."""
+        return f"{self.id}{self.attempt}"
+
 
 # A newer row was replaced that is exactly what the run had read; or one that is not.
 CAME_BACK, OVERWRITTEN = "came back", "overwritten"
 
 
 class State(NamedTuple):
-    """Everything at one moment; the ledger in the order of its commits.
+    """Everything at one moment; seals and audits in the order of their commits.
 
     `undone` says what the last step did to rows made from a newer version of the source than its
-    run has read: CAME_BACK, OVERWRITTEN, or nothing.
+    run has read: CAME_BACK, OVERWRITTEN, or nothing. `log` has the version and the mark of each
+    commit of the target, and `is_written` says that the notebook has made one.
     """
 
     source: int
@@ -183,6 +210,9 @@ class State(NamedTuple):
     quarantine: tuple[Reject, ...]
     runs: tuple[Run, ...]
     undone: frozenset[str] = frozenset()
+    audits: tuple[Audited, ...] = ()
+    log: tuple[tuple[int, str], ...] = ()
+    is_written: bool = False
 
 
 def initial(history: History) -> State:

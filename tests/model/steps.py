@@ -7,12 +7,12 @@ from collections.abc import Callable
 from tests.model.states import (
     CAME_BACK,
     END,
-    FAIL,
     LOOK,
     MAX_ATTEMPTS,
     MAX_LIVES,
     OVERWRITTEN,
     POISON,
+    Audited,
     Game,
     Reject,
     Row,
@@ -29,21 +29,53 @@ def taken(game: Game, state: State, run: Run) -> list[State]:
     """The states after the next step of a run; several where chance decides."""
     if run.step == LOOK:
         return look(game, state, run)
-    if run.step == FAIL:
-        return [fail(game, state, run)]
     return [_STEPS[run.step](game, state, run)]
 
 
 def look(game: Game, state: State, run: Run) -> list[State]:
     seals = state.ledger[-1:] if game.protocol.knows_newest_seal else state.ledger
-    first = game.protocol.order[0]
-    return [put(state, run._replace(step=first, known=seal)) for seal in seals or (None,)]
+    step = game.protocol.order[0]
+    return [
+        put(state, run._replace(step=step, known=seal, unsealed=unsealed(game, state, seal)))
+        for seal in seals or (None,)
+    ]
+
+
+def unsealed(game: Game, state: State, newest: Seal | None) -> tuple[Audited, ...]:
+    """The audits of runs that have built on a seal and may have published without one."""
+    if newest is None or not game.protocol.recovers:
+        return ()
+    sealed = {seal.run for seal in state.ledger}
+    return tuple(
+        audit for audit in state.audits if audit.base == newest.version and audit.run not in sealed
+    )
 
 
 def claim(game: Game, state: State, run: Run) -> State:
     own = tuple((row.key, row.value) for row in state.target)
-    pinned = run._replace(pin=state.source, base=state.version, names=state.version, own=own)
+    known = run.known
+    if recovered := next((a for a in run.unsealed if _has_published(game, state, a)), None):
+        known = Seal(recovered.run, recovered.cursor, recovered.base + 1)
+        state = state._replace(ledger=(*state.ledger, known))
+    is_written = known is None or known.version != state.version
+    pinned = run._replace(
+        known=known,
+        unsealed=(),
+        pin=state.source,
+        base=state.version,
+        names=state.version,
+        own=own,
+        compares_all=known is None or (is_written and game.protocol.notices_writes),
+    )
     return onward(game, state, pinned)
+
+
+def _has_published(game: Game, state: State, audit: Audited) -> bool:
+    """Whether the commit after the version that an audit built on is the one of that attempt."""
+    return any(
+        version == audit.base + 1 and (mark == audit.mark or not game.protocol.looks_for_mark)
+        for version, mark in state.log
+    )
 
 
 def stage(game: Game, state: State, run: Run) -> State:
@@ -60,6 +92,9 @@ def audit(game: Game, state: State, run: Run) -> State:
 
 
 def record(game: Game, state: State, run: Run) -> State:
+    if run.verdict == "PASS" and not run.compares_all:
+        audited = Audited(run.id, run.mark, run.pin, run.base)
+        state = state._replace(audits=(*state.audits, audited))
     return onward(game, state, run._replace(is_recorded=True))
 
 
@@ -90,7 +125,10 @@ def publish(game: Game, state: State, run: Run) -> State:
             rows.append(Row(staged.key, staged.value, run.pin, is_covered))
     # Delta makes no version of a MERGE that changes nothing.
     version = state.version + (affected > 0)
-    after = state._replace(target=tuple(sorted(rows)), version=version, undone=frozenset(undone))
+    log = (*state.log, *([(version, run.mark)] if affected else []))
+    after = state._replace(
+        target=tuple(sorted(rows)), version=version, undone=frozenset(undone), log=log
+    )
     if affected < len(wanted) and game.protocol.counts_rows:
         return again(game, after, run)
     names = run.base + 1 if game.protocol.names_expected_version else version
@@ -104,13 +142,20 @@ def seal(game: Game, state: State, run: Run) -> State:
     if game.protocol.refuses_seal and newest != run.known:
         return again(game, state, run)
     cursor = run.pin if game.protocol.pins_cursor else state.source
-    ledger = (*_without(state.ledger, run), Seal(run.id, cursor, run.names))
+    ledger = (*state.ledger, Seal(run.id, cursor, run.names))
     return onward(game, state._replace(ledger=ledger), run)
 
 
-def fail(game: Game, state: State, run: Run) -> State:
-    """FAILED takes the place of the run's row in the ledger, even of a seal that it did not see."""
-    return restarted(game, state._replace(ledger=_without(state.ledger, run)), run)
+def written_by_hand(state: State) -> State:
+    """The state after somebody else has written into the target, which no run's mark tells of."""
+    others = tuple(row for row in state.target if row.key != "k")
+    version = state.version + 1
+    return state._replace(
+        target=tuple(sorted((Row("k", "by hand", 0, True), *others))),
+        version=version,
+        log=(*state.log, (version, "")),
+        is_written=True,
+    )
 
 
 _STEPS: dict[str, Callable[[Game, State, Run], State]] = {
@@ -141,18 +186,11 @@ def onward(game: Game, state: State, run: Run) -> State:
 def again(game: Game, state: State, run: Run) -> State:
     """The run at CLAIM once more, with new pins; a bounded number of times."""
     if run.attempt == MAX_ATTEMPTS:
-        return failing(game, state, run)
+        return restarted(game, state, run)
     begun = Run(run.name, run.life, run.attempt + 1)
     if not game.protocol.refuses_seal:
         begun = begun._replace(step=game.protocol.order[0], known=run.known)
     return put(state, begun)
-
-
-def failing(game: Game, state: State, run: Run) -> State:
-    """The run after an error. To say FAILED changes something only if the run has sealed."""
-    if any(seal.run == run.id for seal in state.ledger):
-        return put(state, Run(run.name, run.life, step=FAIL))
-    return restarted(game, state, run)
 
 
 def restarted(game: Game, state: State, run: Run) -> State:
@@ -170,7 +208,7 @@ def ended(run: Run) -> Run:
 def _scope(game: Game, state: State, run: Run) -> set[str]:
     """The keys to compare: those that the source has changed since the seal, or all."""
     protocol, history = game
-    if run.known is None or (protocol.notices_writes and run.known.version != run.base):
+    if run.known is None or run.compares_all:
         return history.keys
     keys = history.changed(run.known.cursor, run.pin)
     if protocol.doubts_unsealed:
@@ -220,7 +258,3 @@ def _replaced(game: Game, rows: list[Row], staged: Staged, run: Run) -> list[Row
 def _undone(replaced: list[Row], staged: Staged, run: Run) -> set[str]:
     newer = [row for row in replaced if row.made_from > run.pin]
     return {CAME_BACK if row.value == staged.replaces else OVERWRITTEN for row in newer}
-
-
-def _without(ledger: tuple[Seal, ...], run: Run) -> tuple[Seal, ...]:
-    return tuple(seal for seal in ledger if seal.run != run.id)

@@ -30,6 +30,7 @@ HISTORIES = {
     ),
     "refused, then gone": History(({"k": "a", "l": BROKEN}, {"k": "a"}), is_sealed=False),
     "a batch is rejected": History(({"k": "a"}, {"k": POISON, "l": "a"}, {"k": "b", "l": "a"})),
+    "a notebook writes": History(({"k": "a", "l": "a"}, {"k": "b"}), has_notebook=True),
     "an empty target": History(({"k": "a"}, {"k": "b"}, {"k": "c"}), is_sealed=False),
 }
 LOCKED, FREE, REFUSING = Protocol(is_locked=True), Protocol(), Protocol(refuses_seal=True)
@@ -67,10 +68,12 @@ def test_the_exploration_has_seen_every_step_crash_and_false_failure():
     for run in ("A", "A'", "B", "B'"):
         assert {f"{run} {step}" for step in ("look", *STEPS)} <= seen
     for run in ("A", "B"):
-        assert {f"{run} dies before {step}" for step in (*STEPS, "fail")} <= seen
+        assert {f"{run} dies before {step}" for step in STEPS} <= seen
         commits = [step for step in STEPS if step != "audit"]
         assert {f"{run} {step}, told that it failed" for step in commits} <= seen
-        assert {f"{run} fail", f"{run} publish, late, begins anew"} <= seen
+        assert f"{run} publish, late, begins anew" in seen
+    assert {f"{run} claim, seals for another" for run in ("A'", "B", "B'")} <= seen
+    assert "a notebook writes" in seen
 
 
 @pytest.mark.parametrize("history", ["rows never return", "a row returns"])
@@ -94,7 +97,7 @@ MUTATIONS = {
         "rows never return",
         "cursor_is_held",
     ),
-    "publish before record": (
+    "AUDITED after PUBLISH": (
         replace(LOCKED, order=reordered("publish", before="record")),
         "rows never return",
         "rows_are_covered",
@@ -107,7 +110,7 @@ MUTATIONS = {
     "resuming from the staged rows of a dead run": (
         replace(LOCKED, starts_over=False),
         "rows never return",
-        "cursor_is_held",
+        "catch_up_heals",
     ),
     "no look at what a row replaces": (
         replace(FREE, guards_rows=False),
@@ -138,6 +141,11 @@ MUTATIONS = {
         replace(REFUSING, names_expected_version=False),
         "a row returns",
         "cursor_is_held",
+    ),
+    "credit by version alone": (
+        replace(LOCKED, looks_for_mark=False),
+        "a notebook writes",
+        "catch_up_heals",
     ),
     "appending to an empty target without the lock": (
         replace(FREE, appends_to_empty=True),
