@@ -24,7 +24,7 @@ from paceline.recipe import Table
 from paceline.store.ledger import Entry
 from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
-from tests.pipeline.warehouse import NOW, run, versions
+from tests.pipeline.warehouse import NOW, lines, run, versions
 
 BEFORE, REPORTED, LAST = "before", "after, reported as failed", "after"
 
@@ -165,7 +165,7 @@ class Chain:
         spark: SparkSession | None = None,
         tables: tuple[Table, ...] = (silver.TABLE,),
     ) -> Entry:
-        """Runs silver alone, unless more tables are given; returns its row of the ledger."""
+        """Runs silver alone, unless more tables are given; returns its last event."""
         self.runs += 1
         now = NOW + timedelta(minutes=self.runs)
         places = spark or self.spark, self.landing, self.warehouse
@@ -240,8 +240,8 @@ class Chain:
 
     def statuses(self, since: int = 0) -> list[str]:
         """What the ledger says about the runs of silver, without the first ones."""
-        rows = sorted(self.rows("ops.ledger"), key=lambda row: row["started_at"])
-        return [row["status"] for row in rows if row["table_name"] == silver.NAME][since:]
+        told = lines(self.spark, self.warehouse)
+        return [row["status"] for row in told if row["table_name"] == silver.NAME][since:]
 
     def check(self, sealed: Entry, number: int) -> None:
         """Silver, quarantine and cursor are those of an undisturbed run after a round."""

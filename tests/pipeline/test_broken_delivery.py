@@ -23,6 +23,7 @@ from paceline.tables.bronze import athlete_settings as bronze_settings
 from paceline.tables.bronze import strava_activities as bronze
 from paceline.tables.silver import athlete_settings as silver_settings
 from paceline.tables.silver import strava_activities as silver
+from tests.pipeline.warehouse import checks
 from tests.pipeline.worlds import World, plain_run
 
 pytestmark = pytest.mark.slow
@@ -112,10 +113,10 @@ def test_a_bad_file_is_named_and_the_others_are_published(make: Callable[[Jobs],
     (alert,) = house.alerts
     assert alert.splitlines()[0].startswith("paceline Feature_Activity PUBLISHED, verdict WARN")
     assert f"- {silver.NAME} PUBLISHED: {said}" in alert
-    verdicts = house.spark.read.format("delta").load(str(house.warehouse / "ops" / "verdicts"))
     judged = {
         row["check_name"]: (row["observed"], row["threshold"], row["severity"], row["verdict"])
-        for row in verdicts.where(f"table_name = '{silver.NAME}'").collect()
+        for row in checks(house.spark, house.warehouse)
+        if row["table_name"] == silver.NAME
     }
     assert judged["delivery_broken"] == (1, 0, "warning", "WARN")
     assert judged["broken_share"] == (0, 0.05, "error", "PASS")

@@ -165,7 +165,7 @@ def test_no_row_is_another_one(story: Story) -> None:
 
 
 def test_small_files_are_put_together(story: Story) -> None:
-    for name in (*TABLES, "ops.verdicts", "ops.deliveries"):
+    for name in (*TABLES, "ops.ledger", "ops.deliveries"):
         assert story.upkeep[name].before.files > story.upkeep[name].after.files == 1
 
 

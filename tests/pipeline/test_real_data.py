@@ -14,7 +14,7 @@ import pytest
 from paceline.features import functions
 from paceline.pipeline import jobs
 from paceline.store import ledger
-from tests.pipeline.warehouse import NOW, content, run
+from tests.pipeline.warehouse import NOW, checks, content, run
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -51,8 +51,7 @@ def published(spark, landing, contracts):
         for table in jobs.TABLES
     }
     refused = spark.read.format("delta").load(str(warehouse / "ops" / "quarantine")).collect()
-    verdicts = spark.read.format("delta").load(str(warehouse / "ops" / "verdicts")).collect()
-    return entries, tables, refused, verdicts
+    return entries, tables, refused, checks(spark, warehouse)
 
 
 def of_set(rows, athlete, *, fixtures=False):

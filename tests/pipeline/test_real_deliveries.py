@@ -20,7 +20,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from paceline.store import ledger
-from tests.pipeline.warehouse import NOW
+from tests.pipeline.warehouse import NOW, checks
 from tests.pipeline.worlds import FEATURES, SILVER, World, plain_run
 
 pytestmark = pytest.mark.slow
@@ -369,15 +369,14 @@ def found(quick_spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
         for path, content in kind.files.items():
             _put(world.root / "landing" / path, content)
     entries = world.run()
-    ops = {
-        name: quick_spark.read.format("delta").load(str(world.warehouse / "ops" / name)).collect()
-        for name in ("quarantine", "verdicts")
-    }
-    warned = (v for v in ops["verdicts"] if v["table_name"] == SILVER and v["verdict"] == "WARN")
+    path = str(world.warehouse / "ops" / "quarantine")
+    quarantine = quick_spark.read.format("delta").load(path).collect()
+    judged = checks(quick_spark, world.warehouse)
+    warned = (v for v in judged if v["table_name"] == SILVER and v["verdict"] == "WARN")
     return Found(
         silver={row["activity_id"]: row for row in world.published(SILVER).values()},
         features={row["activity_id"]: row for row in world.published(FEATURES).values()},
-        reasons=Counter(tuple(q["reasons"]) for q in ops["quarantine"] if not q["resolved_by"]),
+        reasons=Counter(tuple(q["reasons"]) for q in quarantine if not q["resolved_by"]),
         bronze=entries["bronze.strava_activities"].dispositions or {},
         entry=entries[SILVER],
         warnings={v["check_name"]: v["observed"] for v in warned},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from pyspark.sql.types import DataType
 from paceline.cli.main import exit_code, paceline
 from paceline.contract import Contract
 from paceline.store import ledger, quarantine
-from paceline.store.ledger import Entry
+from paceline.store.ledger import Entry, Verdict, dated, row_of
 from tests.pipeline.warehouse import versions
 from tests.pipeline.worlds import FEATURES, ROLLING, SILVER
 from tests.unit.test_docs import Page
@@ -157,19 +157,18 @@ def write_ops(story: Told) -> None:
         an_entry("one", FEATURES, seconds=95, rows_inserted=34, rows_updated=5, rows_deleted=6),
         an_entry("two", ROLLING, "REJECTED", seconds=7, minutes=3, job="Feature_Rolling"),
         an_entry("three", SILVER, "STARTED", seconds=None, minutes=9),
-        an_entry("check", SILVER, ledger.VERIFIED, minutes=12, job="verify"),
+        an_entry("check", SILVER, ledger.VERIFIED, minutes=8, job="verify"),
     ]
-    names = [f.name for f in DataType.fromDDL(ledger.LEDGER_DDL).fields]
-    rows = [dict(zip(names, entry.values(), strict=True)) for entry in entries]
+    entries[3].checks = [
+        Verdict("keys", 0.0, 0.0, "error", "PASS"),
+        Verdict("broken_share", 0.0625, 0.05, "error", "FAIL"),
+    ]
+    entries[4].event = ledger.AUDITED_EVENT
+    for entry in entries:
+        entry.at = entry.finished_at or entry.started_at
+    names = [f.name for f in fields(Entry)]
+    rows = [dict(zip(names, row_of(dated(entry)), strict=True)) for entry in entries]
     story.write(ledger.LEDGER, DataType.fromDDL(ledger.LEDGER_DDL), rows)
-    verdict = {"severity": "error", "contract_version": "1", "judged_at": SIX}
-    verdicts = [
-        {"check_name": "keys", "observed": 0.0, "threshold": 0.0, "verdict": "PASS"},
-        {"check_name": "broken_share", "observed": 0.0625, "threshold": 0.05, "verdict": "FAIL"},
-    ]
-    of_run = {"run_id": "two", "table_name": ROLLING} | verdict
-    schema = DataType.fromDDL(ledger.VERDICTS_DDL)
-    story.write(ledger.VERDICTS, schema, [of_run | one for one in verdicts])
     refused = [
         (ATHLETE, ["run_speed_max", "distance_not_negative"], None),
         (ATHLETE, ["run_speed_max"], "one"),

@@ -14,7 +14,9 @@ from pyspark.sql import SparkSession
 from paceline.pipeline.arguments import Options
 from paceline.pipeline.execute import execute
 from paceline.pipeline.jobs import JOBS, Jobs
+from paceline.store import ledger
 from paceline.store.ledger import Entry
+from paceline.store.warehouse import Warehouse
 
 # Tiny frames are planned and compiled at length, and computed in no time.
 _QUICK = {
@@ -38,7 +40,7 @@ def run(
     tell: Callable[[str], None] = lambda line: None,
     **options: Any,
 ) -> dict[str, Entry]:
-    """Runs jobs in the test session; returns the rows of the ledger by table."""
+    """Runs jobs in the test session; returns the last event of each table."""
     asked = Options(landing=str(landing), warehouse=str(warehouse), **options)
     with heard(tell):
         entries = execute(jobs, asked, hook=hook, spark=spark, now=now)
@@ -99,3 +101,22 @@ def content(spark: SparkSession, warehouse: Path, table: str) -> list[tuple[Any,
     """All rows of a table, in an order of their own."""
     frame = spark.read.format("delta").load(str(warehouse.joinpath(*table.split("."))))
     return sorted((tuple(row) for row in frame.collect()), key=repr)
+
+
+def lines(spark: SparkSession, warehouse: Path) -> list[dict[str, Any]]:
+    """What the ledger says of each run and table, in the order in which they were started."""
+    return _told(spark, warehouse, ledger.lines, "started_at")
+
+
+def checks(spark: SparkSession, warehouse: Path) -> list[dict[str, Any]]:
+    """The checks of all audits, one row each."""
+    return _told(spark, warehouse, ledger.checks, "judged_at")
+
+
+def _told(
+    spark: SparkSession, root: Path, of: Callable[[Warehouse], str], order: str
+) -> list[dict[str, Any]]:
+    warehouse = Warehouse(spark, root)
+    warehouse.register(ledger.LEDGER)
+    rows = spark.sql(f"SELECT * FROM {of(warehouse)} ORDER BY {order}").collect()
+    return [row.asDict(recursive=True) for row in rows]

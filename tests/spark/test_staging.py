@@ -7,7 +7,7 @@ from paceline.publish.claim import Run
 from paceline.publish.steps import create, publish
 from paceline.recipe import Scope, Table
 from paceline.store import ledger, ops, quarantine
-from paceline.store.ledger import State
+from paceline.store.state import State
 from paceline.store.warehouse import Warehouse
 from tests.pipeline.warehouse import NOW, quick
 from tests.spark.given import CONTRACTS, context, day, frame, row
@@ -32,7 +32,8 @@ def run(spark, tmp_path_factory):
             job="Feature_Activity",
             warehouse=warehouse,
             context=context(horizon=day("2026-06-30")),
-            state=State({}, ()),
+            state=State({}, {}),
+            journal=ledger.Journal(warehouse),
             started_at=NOW,
             code_version="0",
             is_alone=True,

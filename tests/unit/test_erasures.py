@@ -26,7 +26,8 @@ from paceline.store.erasures import (
     mentioned,
     path_pattern,
 )
-from paceline.store.ledger import Entry, Sealed, State
+from paceline.store.ledger import Entry
+from paceline.store.state import Sealed, State
 from paceline.store.warehouse import Position
 from tests.conftest import CONF
 
@@ -141,7 +142,7 @@ class Tables:
         return at(name, self.versions[name])
 
     def rewrites_since(self, position):
-        return self.rewrites.get(position.table_name, 0)
+        return [None] * self.rewrites.get(position.table_name, 0)
 
 
 def at(name, version):
@@ -162,7 +163,7 @@ KNOWN = State(
             *("id of silver.a", 5, "rules", None),
         ),
     },
-    unfinished=(),
+    unsealed={},
 )
 
 

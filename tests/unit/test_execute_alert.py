@@ -14,6 +14,7 @@ from paceline.pipeline.arguments import Options
 from paceline.pipeline.jobs import JOBS
 from paceline.store import ledger
 from paceline.store.ledger import Entry
+from paceline.store.state import State
 from tests.conftest import CONF
 
 REJECTED = Entry("run-1", "Feature_Activity", "silver.strava_activities", ledger.REJECTED, "FAIL")
@@ -27,7 +28,7 @@ def noted(monkeypatch, caplog):
     """What was sent, said and noted when a run ends."""
     found = {"sent": [], "log": caplog, "noted": []}
     monkeypatch.setattr(
-        ledger, "note_lost_alert", lambda warehouse, entry, at: found["noted"].append((entry, at))
+        ledger, "note_lost_alert", lambda warehouse, entry: found["noted"].append(entry)
     )
     return found
 
@@ -35,7 +36,7 @@ def noted(monkeypatch, caplog):
 def end(noted, monkeypatch, entries, reason=None, url="https://hooks.example/secret", failure=None):
     monkeypatch.setenv("PACELINE_WEBHOOK", url)
     monkeypatch.setattr(alerts, "send", lambda to, text: noted["sent"].append((to, text)) or reason)
-    execute._alert(["Feature_Activity"], entries, failure, NOW, None)
+    execute._alert(["Feature_Activity"], entries, failure, None)
     return noted
 
 
@@ -50,7 +51,7 @@ def test_a_rejection_is_told(noted, monkeypatch):
 def test_an_alert_that_nobody_took_is_said_and_noted_without_the_address(noted, monkeypatch):
     found = end(noted, monkeypatch, [FINE, REJECTED], reason="the server answered 500")
     assert found["log"].messages == ["the alert was not delivered: the server answered 500"]
-    assert found["noted"] == [(REJECTED, NOW)]
+    assert found["noted"] == [REJECTED]
 
 
 def test_good_news_are_no_alert(noted, monkeypatch):
@@ -112,7 +113,7 @@ def test_a_run_that_fails_before_its_first_table_alerts(
     def opened(*arguments):
         if broken == "wrong columns":
             raise PacelineError("The columns of silver.x are not those of its contract.")
-        return ledger.State({}, ())
+        return State({}, {})
 
     monkeypatch.setattr(execute, "_opened", opened)
     monkeypatch.setattr(ledger, "rejected", lambda warehouse, run_id: {})

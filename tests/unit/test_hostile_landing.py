@@ -562,7 +562,7 @@ def test_a_run_warns_of_all_that_it_leaves_alone(
         warehouse=MagicMock(),
         started_at=None,
     )
-    done = Outcome(MagicMock(), is_noted=True)
+    done = Outcome(MagicMock())
     monkeypatch.setattr(execute.steps, "publish", lambda table, run, new_records: done)
     monkeypatch.setattr(execute, "_told", lambda entry: "done")
     execute._run_job(job_run, plan, {jobs.FEATURE_ACTIVITY: (strava_activities.TABLE,)}, {})

@@ -12,7 +12,8 @@ from paceline.recipe import Context
 from paceline.settings import load_settings
 from paceline.sources import SOURCES
 from paceline.sources.licence import NO_MODEL_TRAINING, TAGS, tagged
-from paceline.store.ledger import State
+from paceline.store.ledger import Journal
+from paceline.store.state import State
 from tests.conftest import CONF
 
 
@@ -36,7 +37,7 @@ def test_the_ledger_notes_the_permission_of_a_run(contracts, permission) -> None
     policies = {name: contract.policy for name, contract in contracts.items()}
     context = Context(load_settings(CONF).for_recipes(), contracts, policies)
     run = Run(
-        *("20260301T000000-a", "Feature_Activity", None, context, State({}, ())),
+        *("20260301T000000-a", "Feature_Activity", None, context, State({}, {}), Journal(None)),
         started_at=datetime(2026, 3, 1, tzinfo=UTC),
         code_version="1",
         model_permission=permission,

@@ -35,7 +35,7 @@ CLAUSES = {
     ),
 }
 ROW_OPS = tuple(CLAUSES)
-KEYS = "t.athlete_id = s.athlete_id AND t.day = s.day AND t.kind = s.kind"
+KEYS = "s._run_id = 'run-1' AND t.athlete_id = s.athlete_id AND t.day = s.day AND t.kind = s.kind"
 SOURCE = (
     "SELECT * FROM ops.staging_silver_laps VERSION AS OF 12"
     " WHERE _run_id = 'run-1' AND _op IN ('insert', 'update', 'delete')"

@@ -65,9 +65,10 @@ def test_a_rejection_says_what_broken_deliveries_have_to_do_with_it(deliveries, 
     text = rejection(claimed(), [SHARE], result(deliveries, SHARE, judged=judged))
     assert text == (
         "silver.t was rejected by its audit under QUARANTINE: broken_share was broken by 25.00% of "
-        f"the rows, allowed are 5.00%; nothing was published. {said}. All checks: SELECT * FROM "
-        "<ops.verdicts> WHERE run_id = 'run-1'. The rows: SELECT * FROM <ops.staging> WHERE "
-        "_run_id = 'run-1-1'. Mend them at the source, or publish all the same with --accept run-1."
+        f"the rows, allowed are 5.00%; nothing was published. {said}. All checks: SELECT "
+        "inline(checks) FROM <ops.ledger> WHERE run_id = 'run-1' AND event = 'AUDITED'. The rows: "
+        "SELECT * FROM <ops.staging> WHERE _run_id = 'run-1-1'. Mend them at the source, or "
+        "publish all the same with --accept run-1."
     )
 
 

@@ -16,7 +16,8 @@ from paceline.pipeline.jobs import FEATURE_ACTIVITY
 from paceline.publish.claim import Outcome, Run
 from paceline.recipe import Context, Table
 from paceline.store import ledger
-from paceline.store.ledger import Entry, State, Verdict
+from paceline.store.ledger import Entry, Journal, Verdict
+from paceline.store.state import State
 from paceline.store.warehouse import Position, Warehouse
 from tests.unit.test_contract import SMALL
 
@@ -44,10 +45,10 @@ PUBLISHED = Entry(
     message="accepted by a person: broken_share",
 )
 VERDICTS = [
-    Verdict("run-1", SHOES.name, "key_unique", 0.0, 0.0, "structural", "PASS", "1.2.0", FINISHED),
-    Verdict("run-1", SHOES.name, "broken_share", 0.1, 0.02, "error", "WARN", "1.2.0", FINISHED),
-    Verdict("run-1", SHOES.name, "null_share", None, 0.05, "error", "ERROR", "1.2.0", FINISHED),
-    Verdict("run-1", SHOES.name, "volume", 9.0, 4.5, "warning", "PASS", "1.2.0", FINISHED),
+    Verdict("key_unique", 0.0, 0.0, "structural", "PASS"),
+    Verdict("broken_share", 0.1, 0.02, "error", "WARN"),
+    Verdict("null_share", None, 0.05, "error", "ERROR"),
+    Verdict("volume", 9.0, 4.5, "warning", "PASS"),
 ]
 SECRET = "T0K3N"
 
@@ -213,7 +214,8 @@ def run(tmp_path, monkeypatch):
         job=FEATURE_ACTIVITY,
         warehouse=Warehouse(None, ROOT),
         context=Context({}, {SHOES.name: contract, RECEIVED.name: contract}, {}),
-        state=State({}, ()),
+        state=State({}, {}),
+        journal=Journal(Warehouse(None, ROOT)),
         started_at=STARTED,
         code_version="0.1.0",
         recipes={table.name: table for table in (RECEIVED, SHOES)},
@@ -241,12 +243,14 @@ def plain(value):
 
 def told(run, **changes):
     """The two events of a table, as JSON."""
-    outcome = Outcome(replace(PUBLISHED, **changes), VERDICTS)
+    outcome = Outcome(replace(PUBLISHED, checks=VERDICTS, **changes))
     return [Serde.to_dict(event) for event in openlineage.events(outcome, run, LANDING)]
 
 
 def emit(run, root, *entries):
-    outcomes = [Outcome(e, VERDICTS if e.table_name == SHOES.name else []) for e in entries]
+    outcomes = [
+        Outcome(replace(e, checks=VERDICTS if e.table_name == SHOES.name else [])) for e in entries
+    ]
     openlineage.emit(replace(run, warehouse=Warehouse(None, root)), outcomes, LANDING)
 
 
@@ -387,7 +391,7 @@ def warning(caplog):
 
     def said(run, root):
         placed = replace(run, warehouse=Warehouse(None, root))
-        execute._send_lineage(placed, [Outcome(PUBLISHED, VERDICTS)], LANDING)
+        execute._send_lineage(placed, [Outcome(replace(PUBLISHED, checks=VERDICTS))], LANDING)
         (record,) = caplog.records
         assert record.levelname == "WARNING"
         return record.getMessage()

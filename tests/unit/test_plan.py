@@ -23,7 +23,7 @@ from paceline.operations import dry_run
 from paceline.operations.dry_run import Delivered, Refused, Touched
 from paceline.pipeline.arguments import Options
 from paceline.pipeline.jobs import JOBS, Jobs
-from paceline.store.ledger import Sealed
+from paceline.store.state import Sealed
 
 SILVER = "silver.strava_activities"
 COUNTS = {

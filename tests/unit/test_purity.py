@@ -15,8 +15,11 @@ RECIPES = sorted(
 MODULES = sorted(SOURCE.glob("**/*.py"))
 # The edge of the program, and the maker of synthetic deliveries, which runs before it.
 EDGES = ("settings.py", "session.py", "pipeline/execute.py", "cli/", "generate/")
-# They note in the ledger when a table was started and finished; no content depends on it.
-KEEPERS_OF_TIMES = ("operations/erase.py", "publish/claim.py", "publish/steps.py")
+# They date events of the ledger, or look for recent ones; no content depends on it.
+KEEPERS_OF_TIMES = (
+    *("operations/erase.py", "publish/claim.py", "publish/recovery.py", "publish/steps.py"),
+    *("store/ledger.py", "store/state.py"),
+)
 
 SESSION_NAMES = {"SparkSession", "SparkContext", "getActiveSession", "getOrCreate"}
 READ_AND_WRITE = {"read", "readStream", "write", "writeTo", "writeStream", "saveAsTable"}

@@ -336,7 +336,7 @@ def told_about(monkeypatch, caplog, url):
     monkeypatch.setattr(alerts, "send", partial(alerts.send, timeout_s=0.5))
     monkeypatch.setattr(ledger, "append_rows", lambda *arguments: noted.append(arguments[-1]))
     rejected = Entry("run-1", "Feature_Activity", "silver.shoes", ledger.REJECTED, "FAIL")
-    execute._alert(["Feature_Activity"], [rejected], None, NOW, None)
+    execute._alert(["Feature_Activity"], [rejected], None, None)
     said = [r.getMessage() for r in caplog.records if r.name.startswith("paceline")]
     return said, noted
 

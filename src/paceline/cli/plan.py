@@ -23,8 +23,8 @@ from paceline.publish.claim import Hook, no_hook
 from paceline.publish.staged import staging_name
 from paceline.session import disk_trouble, lock
 from paceline.settings import conf_directory, load_settings
-from paceline.store import ledger
 from paceline.store.ledger import Entry
+from paceline.store.state import read_state
 from paceline.store.warehouse import local_root
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _run_dry(
     now: datetime | None,
 ) -> Plan:
     before = (
-        {} if is_empty(root) else ledger.state(opened(root, "", options.schema, is_run=True)).sealed
+        {} if is_empty(root) else read_state(opened(root, "", options.schema, is_run=True)).sealed
     )
     entries = execute(
         jobs,

@@ -22,7 +22,7 @@ from paceline.settings import Settings, conf_directory, load_settings
 from paceline.sources.files import listing
 from paceline.sources.limits import Limits
 from paceline.store import deliveries, ledger, quarantine
-from paceline.store.ledger import Sealed
+from paceline.store.state import Sealed, read_state
 from paceline.store.warehouse import Warehouse
 from paceline.tables.feature_store import athlete_rolling_features
 
@@ -85,7 +85,7 @@ def _tables(
 ) -> list[Facts]:
     directory = conf_directory(options.conf)
     settings, contracts = load_settings(directory), load_all(directory / "contracts")
-    sealed = ledger.state(warehouse).sealed
+    sealed = read_state(warehouse).sealed
     context = Context(
         settings=settings.for_recipes(),
         contracts=contracts,
@@ -179,7 +179,7 @@ def _many(count: int, noun: str) -> str:
 
 
 def _last_runs(warehouse: Warehouse) -> dict[str, Facts]:
-    """By table its newest row of the ledger, and what all runs have published."""
+    """By table how its newest run ended, and what all runs have published."""
     rows = warehouse.spark.sql(
         f"""
         SELECT table_name,
@@ -193,7 +193,7 @@ def _last_runs(warehouse: Warehouse) -> dict[str, Facts]:
                 FILTER (WHERE target_version IS NOT NULL) AS version, max(horizon) AS horizon,
             max_by(unix_millis(finished_at) - unix_millis(started_at), finished_at)
                 FILTER (WHERE status = 'PUBLISHED') AS published_in_ms
-        FROM {warehouse.identifier(ledger.LEDGER)} GROUP BY table_name
+        FROM {ledger.lines(warehouse)} GROUP BY table_name
         """
     ).collect()
     return {row["table_name"]: row.asDict() for row in rows}
@@ -210,7 +210,7 @@ def _runs(warehouse: Warehouse) -> list[Facts]:
             count_if(status = 'PUBLISHED') AS published,
             count_if(status IN ('REJECTED', 'SKIPPED', 'FAILED', 'ABANDONED')) AS not_published,
             sum(rows_inserted + rows_updated + rows_deleted) AS rows
-        FROM {warehouse.identifier(ledger.LEDGER)}
+        FROM {ledger.lines(warehouse)}
         GROUP BY run_id ORDER BY started_at DESC, run_id DESC LIMIT {SHOWN_RUNS}
         """
     ).collect()

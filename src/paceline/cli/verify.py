@@ -19,7 +19,8 @@ from paceline.recipe import Context, Table
 from paceline.session import lock
 from paceline.settings import conf_directory, load_settings
 from paceline.store import ledger
-from paceline.store.ledger import Entry, Sealed, new_run_id
+from paceline.store.ledger import Entry, new_run_id
+from paceline.store.state import Sealed, read_state
 from paceline.store.warehouse import Warehouse
 
 JOB = "verify"
@@ -62,7 +63,7 @@ def verify_tables(
     with lock(root):
         started_at = datetime.now(UTC)
         warehouse = opened(root, catalog, options.schema)
-        state = ledger.state(warehouse)
+        state = read_state(warehouse)
         tables = _known(
             warehouse, [table for table in made if table.name in state.sealed], contracts
         )
@@ -114,7 +115,7 @@ def _known(
 def _entry(
     common: Entry, finding: Finding, sealed: Mapping[str, Sealed], contract: Contract
 ) -> Entry:
-    """The row of the ledger; it names no values, which may be personal."""
+    """The event of the ledger; it names no values, which may be personal."""
     columns = sorted({name for found in finding.first for name, _, _ in found.columns})
     message = finding.problem
     if finding.differing:

@@ -35,7 +35,7 @@ def last_batches(
                     = 1 AS is_last,
                 MAX(IF(status = 'PUBLISHED', finished_at, NULL)) OVER (PARTITION BY table_name)
                     AS last_good
-            FROM {warehouse.identifier(ledger.LEDGER)}
+            FROM {ledger.lines(warehouse)}
             WHERE status = 'REJECTED'
                 OR (status = 'PUBLISHED' AND rows_inserted + rows_updated > 0)
         )

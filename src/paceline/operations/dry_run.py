@@ -29,7 +29,8 @@ from paceline.publish.staged import (
 from paceline.recipe import Table, union
 from paceline.sql import literal
 from paceline.store import deliveries, ledger, quarantine
-from paceline.store.ledger import Entry, Sealed
+from paceline.store.ledger import Entry
+from paceline.store.state import Sealed
 from paceline.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def failed_checks(warehouse: Warehouse, entries: Sequence[Entry]) -> list[dict[s
     """The checks of the runs of some rows of the ledger that did not pass."""
     rows = warehouse.spark.sql(
         f"SELECT table_name, check_name, observed, threshold, verdict"
-        f" FROM {warehouse.identifier(ledger.VERDICTS)}"
+        f" FROM {ledger.checks(warehouse)}"
         f" WHERE run_id IN ({_runs(entries)}) AND verdict <> 'PASS'"
         f" ORDER BY verdict, table_name, check_name"
     ).collect()

@@ -21,7 +21,8 @@ from paceline.operations.maintenance import RETENTION_PROPERTY, stated_hours, va
 from paceline.recipe import Table
 from paceline.store import erasures, ledger
 from paceline.store.erasures import Erased
-from paceline.store.ledger import Entry, Sealed, State, new_run_id
+from paceline.store.ledger import Entry, new_run_id
+from paceline.store.state import Sealed, State, read_state
 from paceline.store.warehouse import Position, Warehouse
 
 _log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ def erase_everywhere(
     erasures.remember(
         *(warehouse, known, found.athlete_id, found.activities, digests, run_id, started_at)
     )
-    state = ledger.state(warehouse)
+    state = read_state(warehouse)
     if warehouse.root is not None:
         dry_run.remove_copies(warehouse.root)  # a plan stages rows of its own
     stood = standing(warehouse, tables, state)
@@ -190,7 +191,7 @@ def seals(
     state: State,
     entry: Entry,
 ) -> list[Entry]:
-    """The rows of the ledger after which the next run takes nothing of this for a change.
+    """The events of the ledger after which the next run takes nothing of this for a change.
 
     A table gets none, and the next run compares all its rows, when others have written to it; nor
     does one without a column for athletes, which follows the change feed of what was erased. A
@@ -294,7 +295,7 @@ def _is_unwritten(warehouse: Warehouse, position: Position, now: Position) -> bo
 
 
 def _commits(warehouse: Warehouse, position: Position, now: Position) -> int:
-    return warehouse.rewrites_since(position) if position.version < now.version else 0
+    return len(warehouse.rewrites_since(position)) if position.version < now.version else 0
 
 
 def _entry(
@@ -305,7 +306,7 @@ def _entry(
     target: Position,
     rows: int,
 ) -> Entry:
-    """The row of the ledger of one table: what its last sealed run has left, but for the rows."""
+    """The event of the ledger of one table: what its last sealed run has left, but for the rows."""
     return replace(
         common,
         table_name=table_name,

@@ -16,10 +16,10 @@ from pathlib import PurePosixPath
 from paceline.publish.staged import RUN_ID, staging_name
 from paceline.recipe import Table
 from paceline.sql import literal
-from paceline.store import ledger
 from paceline.store.deliveries import DELIVERIES
-from paceline.store.ledger import LEDGER, VERDICTS, State
+from paceline.store.ledger import LEDGER
 from paceline.store.quarantine import QUARANTINE
+from paceline.store.state import State, read_state
 from paceline.store.warehouse import MAINTENANCE, Warehouse
 
 # Delta refuses to read changes, and VACUUM takes files, that are older than this property says.
@@ -33,8 +33,6 @@ MARGIN_DAYS = 1
 # So many of the last runs keep their staged rows whatever their age.
 KEPT_RUNS = 5
 
-# The ledger and staging have a partition for each run, within which there is nothing to compact.
-_COMPACTED_OPS = (VERDICTS, QUARANTINE, DELIVERIES)
 _RECENT_COMMITS = 50
 _INTERVAL = re.compile(r"interval\s+'?(\d+)'?\s+(hour|day|week)s?", re.IGNORECASE)
 _HOURS = {"hour": 1, "day": 24, "week": 168}
@@ -92,7 +90,7 @@ def maintain(
             kept as long.
         now: the time.
     """
-    state = ledger.state(warehouse)
+    state = read_state(warehouse)
     last_good = _last_good(warehouse)
     published = [table for table in tables if warehouse.exists(table.name)]
     for table in published:
@@ -106,8 +104,8 @@ def maintain(
             warehouse.register(name)
             removed = _forget(warehouse, name, last_good.get(table.name), before)
             yield _kept_up(warehouse, name, retention_hours, now, runs_removed=removed)
-    for name in (LEDGER, VERDICTS, QUARANTINE, DELIVERIES):
-        yield _kept_up(warehouse, name, retention_hours, now, compacts=name in _COMPACTED_OPS)
+    for name in (LEDGER, QUARANTINE, DELIVERIES):
+        yield _kept_up(warehouse, name, retention_hours, now, compacts=True)
 
 
 def compact(warehouse: Warehouse, table_name: str) -> bool:

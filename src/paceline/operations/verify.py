@@ -17,7 +17,7 @@ from paceline.contract import Contract
 from paceline.publish import diff
 from paceline.publish.fingerprint import fingerprint
 from paceline.recipe import EVERYTHING, Context, Table
-from paceline.store.ledger import Sealed
+from paceline.store.state import Sealed
 from paceline.store.warehouse import Position, Warehouse
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from paceline.settings import Settings, conf_directory, load_settings, webhook
 from paceline.sources.files import Listing, listing
 from paceline.sources.limits import Limits
 from paceline.store import ledger, ops
-from paceline.store.ledger import Entry, new_run_id
+from paceline.store.ledger import Entry, Journal, new_run_id
+from paceline.store.state import State, read_state
 from paceline.store.warehouse import Warehouse, catalog_of, local_root, schema_names
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def execute(
     compare_all: Collection[str] = (),
     is_dry_run: bool = False,
 ) -> list[Entry]:
-    """Runs jobs one after the other in one session; returns their rows of the ledger.
+    """Runs jobs one after the other in one session; returns the last event of each table.
 
     Args:
         jobs: with their tables, in order.
@@ -99,9 +100,11 @@ def execute(
         failure = None
         try:
             for job in jobs:
-                run = replace(common, run_id=run_ids[job], job=job)
+                tables = [table.name for table in jobs[job]]
+                run = replace(common, run_id=run_ids[job], job=job, tables=tables)
                 with logged_as(run.run_id):
                     _run_job(run, plan, jobs, outcomes)
+            common.journal.write()
         except Exception as error:
             failure = error
             trouble = None if is_dry_run else disk_trouble(error, plan.root)
@@ -112,7 +115,7 @@ def execute(
         finally:
             if not is_dry_run:
                 entries = [outcome.entry for outcome in outcomes.values()]
-                _alert(jobs, entries, failure, plan.now, warehouse)
+                _alert(jobs, entries, failure, warehouse)
                 _send_lineage(common, outcomes.values(), plan.landing)
     entries = [outcome.entry for outcome in outcomes.values()]
     rejected = [entry for entry in entries if entry.status == ledger.REJECTED]
@@ -137,6 +140,7 @@ def _started(jobs: Jobs, options: Options, plan: _Plan, warehouse: Warehouse) ->
             horizon=horizon(plan.end, plan.horizon, plan.now),
         ),
         state=state,
+        journal=Journal(warehouse),
         started_at=plan.now,
         code_version=__version__,
         git_commit=options.git_commit or None,
@@ -229,17 +233,13 @@ def _is_table(warehouse: Path, name: str) -> bool:
     return warehouse.joinpath(*name.split("."), "_delta_log").is_dir()
 
 
-def _opened(
-    jobs: Jobs, plan: _Plan, policies: Mapping[str, str], warehouse: Warehouse
-) -> ledger.State:
+def _opened(jobs: Jobs, plan: _Plan, policies: Mapping[str, str], warehouse: Warehouse) -> State:
     """Makes the tables of the jobs known, creating what is missing; returns what has been done."""
     warehouse.create_schemas()
     ops.create(warehouse, is_run=True)
     for name in _names(jobs):
         steps.create(warehouse, plan.contracts[name], policies[name])
-    state = ledger.state(warehouse)
-    ledger.abandon(warehouse, state.unfinished)
-    return state
+    return read_state(warehouse, [table.name for table in tables_of(jobs)])
 
 
 def _run_job(run: Run, plan: _Plan, jobs: Jobs, outcomes: dict[str, Outcome]) -> None:
@@ -260,7 +260,6 @@ def _run_job(run: Run, plan: _Plan, jobs: Jobs, outcomes: dict[str, Outcome]) ->
         with suppress(Exception):
             _give_up(run, jobs, outcomes)
         raise
-    _note_idle(run, outcomes.values())
 
 
 def _give_up(run: Run, jobs: Jobs, outcomes: dict[str, Outcome]) -> None:
@@ -271,16 +270,7 @@ def _give_up(run: Run, jobs: Jobs, outcomes: dict[str, Outcome]) -> None:
             if table.name not in outcomes:
                 reason = f"{failed} has failed"
                 outcomes[table.name] = skipped(table, replace(run, job=job), reason)
-    _note_idle(run, outcomes.values())
-
-
-def _note_idle(run: Run, outcomes: Collection[Outcome]) -> None:
-    """Writes the rows of the ledger that are still to be written, in one commit."""
-    waiting = [outcome for outcome in outcomes if not outcome.is_noted]
-    if waiting:
-        ledger.append(run.warehouse, [outcome.entry for outcome in waiting])
-    for outcome in waiting:
-        outcome.is_noted = True
+    run.journal.write()
 
 
 @contextmanager
@@ -297,14 +287,13 @@ def _alert(
     jobs: Collection[str],
     entries: list[Entry],
     failure: Exception | None,
-    now: datetime,
     warehouse: Warehouse,
 ) -> None:
-    """Alerts people to what went wrong; an alert that is not taken is noted in the verdicts."""
+    """Alerts people to what went wrong; an alert that is not taken is noted in the ledger."""
     is_lost = _send(jobs, entries, failure) is not None
     if is_lost and entries:
         with suppress(Exception):  # what keeps this from being noted is said by the run itself
-            ledger.note_lost_alert(warehouse, entries[-1], now)
+            ledger.note_lost_alert(warehouse, entries[-1])
 
 
 def _send(jobs: Collection[str], entries: list[Entry], failure: Exception | None) -> str | None:

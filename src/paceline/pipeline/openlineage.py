@@ -119,7 +119,7 @@ def events(outcome: Outcome, run: Run, landing: Path) -> tuple[RunEvent, RunEven
     end = RunEvent(
         eventTime=_time(entry.finished_at),
         eventType=_ENDS.get(entry.status, RunState.FAIL),
-        run=JobRun(run_id, common | _ended(entry, outcome.verdicts)),
+        run=JobRun(run_id, common | _ended(entry)),
         job=job,
         inputs=inputs,
         outputs=[_output(entry, run)],
@@ -159,10 +159,10 @@ def _tags(entry: Entry, names: tuple[str, ...]) -> dict[str, RunFacet]:
     return {"tags": tags_run.TagsRunFacet(tags)}
 
 
-def _ended(entry: Entry, verdicts: list[Verdict]) -> dict[str, RunFacet]:
+def _ended(entry: Entry) -> dict[str, RunFacet]:
     facets = _tags(entry, (*_PROVENANCE, *_OUTCOME))
-    if verdicts:
-        facets["test"] = test_run.TestRunFacet([_test(verdict) for verdict in verdicts])
+    if entry.checks:
+        facets["test"] = test_run.TestRunFacet([_test(verdict) for verdict in entry.checks])
     if entry.status not in SEALED and entry.message:
         # A landing file is named by its path, which may name an athlete.
         message = masked(entry.message)

@@ -7,7 +7,7 @@ committed version, so that what is judged is what will be published.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import median
@@ -99,13 +99,12 @@ class AuditResult:
     @property
     def verdict(self) -> str:
         """The worst verdict of all checks."""
-        return max((check.verdict for check in self.checks), key=_WORST_LAST.index, default=PASS)
+        return worst(self.checks)
 
     @property
     def failures(self) -> list[Check]:
         """The checks that forbid publishing, those that could not run first."""
-        forbidding = [check for check in self.checks if check.verdict in (FAIL, ERROR)]
-        return sorted(forbidding, key=lambda check: check.verdict)
+        return forbidding(self.checks)
 
 
 @dataclass(frozen=True)
@@ -136,6 +135,17 @@ class AuditContext:
     rows_before: Callable[[], int] | None = None
     accepted: Mapping[str, float] | None = None
     judges_records: bool = False
+
+
+def worst(checks: Iterable[Check]) -> str:
+    """The worst verdict of some checks."""
+    return max((check.verdict for check in checks), key=_WORST_LAST.index, default=PASS)
+
+
+def forbidding(checks: Iterable[Check]) -> list[Check]:
+    """The checks that forbid publishing, those that could not run first."""
+    found = [check for check in checks if check.verdict in (FAIL, ERROR)]
+    return sorted(found, key=lambda check: check.verdict)
 
 
 def audit(staged: DataFrame, contract: Contract, known: AuditContext) -> AuditResult:

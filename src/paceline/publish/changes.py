@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from paceline.contract import Contract
 from paceline.recipe import Table
-from paceline.store.ledger import Sealed
+from paceline.store.state import Sealed
 from paceline.store.warehouse import Position, Warehouse
 
 if TYPE_CHECKING:

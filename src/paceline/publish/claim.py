@@ -11,10 +11,12 @@ from paceline.contract import Contract
 from paceline.errors import PacelineError
 from paceline.publish.changes import Changes, changes
 from paceline.publish.fingerprint import fingerprint
+from paceline.publish.recovery import lost_seal
 from paceline.publish.staged import staging_name
 from paceline.recipe import Context, Table
 from paceline.store import ledger, quarantine
-from paceline.store.ledger import Entry, Sealed, State, Verdict
+from paceline.store.ledger import Entry, Journal
+from paceline.store.state import Sealed, State, read_state, sealed_by
 from paceline.store.warehouse import Position, Warehouse
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Run:
         warehouse: where the tables are.
         context: what recipes may know.
         state: what the ledger knew at the start.
+        journal: writes what becomes of the tables.
         started_at: the only reading of the clock that content may depend on.
         code_version, git_commit, target, job_run_id: provenance.
         model_permission: the setting, to be noted.
@@ -45,6 +48,7 @@ class Run:
         is_alone: whether a lock keeps other runs from publishing meanwhile.
         compare_all: tables of which every row is to be compared, whatever has changed.
         recipes: by table, the recipes of all jobs of the execution.
+        tables: those of this job.
         accepted: by table, what a person has accepted of its rejection: check -> observed.
     """
 
@@ -53,6 +57,7 @@ class Run:
     warehouse: Warehouse
     context: Context
     state: State
+    journal: Journal
     started_at: datetime
     code_version: str
     git_commit: str | None = None
@@ -63,6 +68,7 @@ class Run:
     is_alone: bool = False
     compare_all: Collection[str] = ()
     recipes: Mapping[str, Table] = field(default_factory=dict)
+    tables: Collection[str] = ()
     accepted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
@@ -71,15 +77,11 @@ class Outcome:
     """What a run has done with one table: filled in step by step, and returned in the end.
 
     Attributes:
-        entry: its row of the ledger.
-        verdicts: of its audit, as kept in ops.verdicts.
-        is_noted: whether the ledger has the row; those of idle tables are written in one commit.
+        entry: its last event in the ledger.
         error: what has ended the work, unless it ended by itself.
     """
 
     entry: Entry
-    verdicts: list[Verdict] = field(default_factory=list)
-    is_noted: bool = False
     error: Exception | None = None
 
 
@@ -95,6 +97,7 @@ class Claim:
         fingerprint: of what the table is made with.
         attempt: counts from 1; a later one starts over after somebody else has published.
         doubtful: runs that did not seal, whose records in quarantine are compared again.
+        is_after_crash: whether the run before has published and died.
     """
 
     table: Table
@@ -104,6 +107,7 @@ class Claim:
     fingerprint: str
     attempt: int
     doubtful: tuple[str, ...] = ()
+    is_after_crash: bool = False
 
     @property
     def contract(self) -> Contract:
@@ -167,7 +171,12 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
     """
     if attempt > 1:
         # Somebody else has published since this run has read what the ledger knows.
-        run = replace(run, state=ledger.state(run.warehouse))
+        run = replace(run, state=read_state(run.warehouse, run.recipes))
+    lost = lost_seal(table.name, run.state, run.warehouse)
+    if lost is not None:
+        run.journal.write(lost)
+        known = dict(run.state.sealed) | {table.name: sealed_by(lost)}
+        run = replace(run, state=replace(run.state, sealed=known))
     sealed = run.state.sealed.get(table.name)
     context = table_context(table, run)
     made_with = fingerprint(table, context)
@@ -184,7 +193,7 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
                 f"{name} has been lost: it is new and empty, but {table.name} has been published "
                 f"from it. Put its files back, or remove {table.name} too if it may go."
             )
-    return Claim(table, run, context, found, made_with, attempt, doubtful)
+    return Claim(table, run, context, found, made_with, attempt, doubtful, lost is not None)
 
 
 def _doubt(name: str, run: Run, attempt: int, doubtful: tuple[str, ...]) -> str | None:
@@ -214,44 +223,63 @@ def table_context(table: Table, run: Run) -> Context:
 
 
 def new_entry(table: Table, run: Run, context: Context) -> Entry:
-    """The row of the ledger for a table, as it starts."""
-    window = context.window
-    return Entry(
-        run_id=run.run_id,
-        job=run.job,
+    """The entry of the ledger for a table, as it starts."""
+    return replace(
+        _common(run),
         table_name=table.name,
-        window_start=window.start if window else None,
-        window_end=window.end if window else None,
         horizon=context.horizon if table.has_horizon else None,
-        code_version=run.code_version,
         contract_version=context.contracts[table.name].version,
         fingerprint=fingerprint(table, context),
-        git_commit=run.git_commit,
-        target=run.target,
-        job_run_id=run.job_run_id,
-        model_permission=run.model_permission,
         started_at=datetime.now(UTC),
     )
 
 
-def settle(claimed: Claim, entry: Entry, status: str, version: int) -> None:
-    """Fills in the sealed row: cursor and version of the table."""
+def _common(run: Run) -> Entry:
+    """What all events of a run say."""
+    window = run.context.window
+    return Entry(
+        run_id=run.run_id,
+        job=run.job,
+        table_name="",
+        window_start=window.start if window else None,
+        window_end=window.end if window else None,
+        code_version=run.code_version,
+        git_commit=run.git_commit,
+        target=run.target,
+        job_run_id=run.job_run_id,
+        model_permission=run.model_permission,
+    )
+
+
+def foresee(claimed: Claim, entry: Entry) -> None:
+    """Fills in what SEALED will say when everything has been published."""
     sealed = claimed.sealed
-    entry.status = status
     entry.cursor = _cursor(claimed)
-    entry.target_id, entry.target_version = claimed.changes.target.table_id, version
+    entry.target_id = claimed.changes.target.table_id
     if claimed.is_window and entry.full_compare_reason is None:
         # These rules have seen the rows of the window only.
         entry.fingerprint = sealed.fingerprint if sealed else None
     if entry.newest is None and sealed is not None:
         entry.newest = sealed.newest
+
+
+def settle(claimed: Claim, entry: Entry, status: str, version: int) -> None:
+    """Makes the entry the event SEALED."""
+    foresee(claimed, entry)
+    entry.status, entry.target_version = status, version
     entry.finished_at = datetime.now(UTC)
+
+
+def started(run: Run) -> Entry:
+    """The event STARTED of a run: what is known of the whole of it."""
+    return replace(_common(run), tables=list(run.tables), started_at=datetime.now(UTC))
 
 
 def skipped(table: Table, run: Run, reason: str) -> Outcome:
     """A table that is left as it is, because an input of it could not be published."""
     entry = new_entry(table, run, table_context(table, run))
     entry.status, entry.message, entry.finished_at = ledger.SKIPPED, reason, datetime.now(UTC)
+    run.journal.wait(entry)
     return Outcome(entry)
 
 

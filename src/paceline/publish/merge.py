@@ -119,6 +119,8 @@ def merge(claimed: Claim, version: int, scope: Scope, result: AuditResult) -> in
 
 
 def _match(claimed: Claim, scope: Scope, result: AuditResult) -> str:
+    # The history of the table keeps this condition: by the mark the next run knows the commit.
+    mark = f"s.{RUN_ID} = {literal(claimed.attempt_id)}"
     keys = [f"t.{name} = s.{name}" for name in claimed.contract.key]
     # Literal bounds let Delta skip the files that cannot hold any of the keys.
     bounds = [
@@ -126,7 +128,7 @@ def _match(claimed: Claim, scope: Scope, result: AuditResult) -> str:
         for name, (least, greatest) in result.bounds.items()
     ]
     pruned = f"({scope.predicate(since=scope.since, prefix='t.')})"
-    return " AND ".join([*keys, *bounds, pruned])
+    return " AND ".join([mark, *keys, *bounds, pruned])
 
 
 def _clauses(claimed: Claim) -> dict[str, str]:

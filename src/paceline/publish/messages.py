@@ -56,10 +56,9 @@ def rejection(claimed: Claim, failures: Sequence[Check], result: AuditResult | N
     said += "; nothing was published."
     if result is not None and result.deliveries.count:
         said += f" {_part_of(result)}."
-    verdicts = run.warehouse.reference(ledger.VERDICTS)
     said += (
-        f" All checks: SELECT * FROM {verdicts} WHERE run_id = "
-        f"'{run.run_id}'. The rows: {_rows(claimed, first)}."
+        f" All checks: SELECT inline(checks) FROM {run.warehouse.reference(ledger.LEDGER)} WHERE "
+        f"run_id = '{run.run_id}' AND event = 'AUDITED'. The rows: {_rows(claimed, first)}."
     )
     if all(check.severity != STRUCTURAL and check.verdict != ERROR for check in failures):
         said += f" Mend them at the source, or publish all the same with --accept {run.run_id}."

@@ -66,7 +66,7 @@ def stage(claimed: Claim, outcome: Outcome, new_records: NewRecords | None) -> S
             outside the scope that it was asked for.
     """
     warehouse = claimed.run.warehouse
-    before = warehouse.position(claimed.staging).version
+    before = warehouse.version(claimed.staging)
     counts: Counter[str] = Counter()
     scope: Scope | None = EVERYTHING
     if new_records is not None:
@@ -78,7 +78,7 @@ def stage(claimed: Claim, outcome: Outcome, new_records: NewRecords | None) -> S
     _count(claimed, outcome.entry, counts, scope, new_records)
     # Delta writes no commit without rows. Staging is append only, so that this version and every
     # later one hold what has been written here.
-    version = warehouse.position(claimed.staging).version
+    version = warehouse.version(claimed.staging)
     return Staged(version, scope) if scope is not None and version > before else None
 
 
@@ -141,10 +141,11 @@ def _compared(claimed: Claim, scope: Scope) -> DataFrame:
 
 
 def _new_rows(claimed: Claim, frame: DataFrame) -> DataFrame:
-    """Records of new deliveries; after a lost seal, without those that are there already."""
+    """Records of new deliveries; after a crash, without those that are there already."""
     contract = claimed.contract
     rows = claimed.table.rows(EVERYTHING, {"landing": frame}, claimed.own(), claimed.context)
-    if claimed.changes.full_compare_reason is not None and not claimed.is_first:
+    is_doubtful = claimed.changes.full_compare_reason is not None or claimed.is_after_crash
+    if is_doubtful and not claimed.is_first:
         rows = rows.join(claimed.own().select(*contract.key), [*contract.key], "left_anti")
         rows = rows.select(*contract.column_names)
     expected = diff.judged(rows, contract, claimed.policy)

@@ -9,14 +9,34 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import uniform
 from time import sleep
 
 from paceline.contract import Contract
 from paceline.errors import in_short
-from paceline.publish.audit import BROKEN, FAIL, AuditContext, Check, audit
-from paceline.publish.claim import Claim, Outcome, Run, claim, new_entry, settle, table_context
+from paceline.publish.audit import (
+    BROKEN,
+    FAIL,
+    AuditContext,
+    AuditResult,
+    Check,
+    audit,
+    forbidding,
+    worst,
+)
+from paceline.publish.claim import (
+    Claim,
+    Outcome,
+    Run,
+    claim,
+    foresee,
+    new_entry,
+    settle,
+    started,
+    table_context,
+)
 from paceline.publish.constraints import PROPERTY, constrained
 from paceline.publish.merge import StaleError, is_conflict, merge, quarantine, staged_rows
 from paceline.publish.messages import note, rejection, warn_of_deliveries
@@ -45,6 +65,7 @@ from paceline.store.annotations import (
 )
 from paceline.store.ledger import Entry, Verdict
 from paceline.store.quarantine import adopt
+from paceline.store.state import last_sealed
 from paceline.store.warehouse import APPEND_ONLY, CHANGE_FEED, NO_STATISTICS, Warehouse
 
 _log = logging.getLogger(__name__)
@@ -124,7 +145,8 @@ def publish(recipe: Table, run: Run, new_records: NewRecords | None = None) -> O
 def failed(recipe: Table, run: Run, error: Exception, outcome: Outcome | None = None) -> Outcome:
     """A table whose work an error has ended, noted in the ledger as far as that is still possible.
 
-    The numbers in paths may be ids, which have no place there.
+    Nothing is said of rows: if they have been published after all, the next run finds that out. The
+    numbers in paths may be ids, which have no place there.
 
     Args:
         recipe: of the table.
@@ -138,12 +160,13 @@ def failed(recipe: Table, run: Run, error: Exception, outcome: Outcome | None = 
         with suppress(Exception):
             entry = new_entry(recipe, run, table_context(recipe, run))
         outcome = Outcome(entry)
-    outcome.error, outcome.is_noted = error, True
-    outcome.entry.status = ledger.FAILED
-    outcome.entry.finished_at = datetime.now(UTC)
-    outcome.entry.message = without_path_numbers(in_short(error))[:500]
+    outcome.error, entry = error, outcome.entry
+    entry.status, entry.finished_at = ledger.FAILED, datetime.now(UTC)
+    entry.message = without_path_numbers(in_short(error))[:500]
+    entry.rows_inserted = entry.rows_updated = entry.rows_deleted = 0
+    entry.cursor = []
     with suppress(Exception):
-        ledger.replace(run.warehouse, outcome.entry)
+        run.journal.write(entry)
     return outcome
 
 
@@ -161,6 +184,7 @@ def _attempt(recipe: Table, run: Run, attempt: int, new_records: NewRecords | No
         new_records.read_all_again()
     if _is_idle(claimed, new_records):
         settle(claimed, entry, ledger.UNCHANGED, changes.target.version)
+        run.journal.wait(entry)
         return outcome
     try:
         _take_steps(claimed, outcome, new_records)
@@ -173,14 +197,13 @@ def _take_steps(claimed: Claim, outcome: Outcome, new_records: NewRecords | None
     """The steps from CLAIM to SEAL."""
     entry, run = outcome.entry, claimed.run
     with _step(claimed, "claim"):
-        _append_or_replace(claimed, entry)
-        outcome.is_noted = True
+        run.journal.begin(started(run))
     with _step(claimed, "stage"):
         staged = stage(claimed, outcome, new_records)
     status, version = ledger.UNCHANGED, claimed.changes.target.version
     if staged is not None:
         status, version = _judge_and_publish(claimed, outcome, staged)
-    elif _is_vain(claimed, outcome):
+    elif _is_vain(claimed, entry):
         status = ledger.REJECTED
     else:
         with constrained(claimed, (), compares_all=entry.full_compare_reason is not None):
@@ -188,19 +211,12 @@ def _take_steps(claimed: Claim, outcome: Outcome, new_records: NewRecords | None
     with _step(claimed, "seal"):
         if not run.is_alone:
             _refuse_overtaken(claimed)
-        if claimed.doubtful and status != ledger.REJECTED:
-            adopt(run.warehouse, entry.table_name, claimed.doubtful, run.run_id)
-        if new_records is not None and status != ledger.REJECTED:
-            new_records.remember()
-        _seal(claimed, entry, status, version)
-
-
-def _append_or_replace(claimed: Claim, entry: Entry) -> None:
-    """A second attempt takes the place of the first: one row per run and table."""
-    if claimed.attempt == 1:
-        ledger.append(claimed.run.warehouse, [entry])
-    else:
-        ledger.replace(claimed.run.warehouse, entry)
+        if status != ledger.REJECTED:
+            if claimed.doubtful:
+                adopt(run.warehouse, claimed.table.name, claimed.doubtful, run.run_id)
+            if new_records is not None:
+                new_records.remember()
+            _seal(claimed, entry, status, version)
 
 
 def _is_idle(claimed: Claim, new_records: NewRecords | None) -> bool:
@@ -226,15 +242,13 @@ def _judge_and_publish(claimed: Claim, outcome: Outcome, staged: Staged) -> tupl
     rows = claimed.run.warehouse.spark.sql(staged_rows(claimed, staged.version, STAGED))
     with _step(claimed, "audit"):
         result = audit(rows, claimed.contract, _audit_context(claimed))
-        entry.verdict = result.verdict
     with _step(claimed, "record"):
-        _record(claimed, outcome, result.checks)
+        entry.staging_version = staged.version
+        _audited(claimed, entry, result)
     warn_of_deliveries(claimed, result)
     if result.failures:
-        entry.message = rejection(claimed, result.failures, result)
         _log.info(entry.message)
         return ledger.REJECTED, version
-    entry.newest, entry.message = result.newest, note(claimed, result)
     with _step(claimed, "quarantine"):
         if result.counts[REFUSE] or result.counts[RESOLVE]:
             quarantine(claimed, staged.version)
@@ -242,40 +256,60 @@ def _judge_and_publish(claimed: Claim, outcome: Outcome, staged: Staged) -> tupl
     with _step(claimed, "publish"), publishing as commits_before:
         if any(result.counts[op] for op in ROW_OPS):
             version = merge(claimed, staged.version, staged.scope, result) + commits_before
-    entry.touched_entities = result.touched_entities
-    entry.touched_days = result.touched_days
-    entry.rows_inserted = result.counts[INSERT]
-    entry.rows_updated = result.counts[UPDATE]
-    entry.rows_deleted = result.counts[REMOVE]
     return ledger.PUBLISHED, version
 
 
 def _seal(claimed: Claim, entry: Entry, status: str, version: int) -> None:
-    if status == ledger.REJECTED:
-        entry.status, entry.finished_at = status, datetime.now(UTC)
+    settle(claimed, entry, status, version)
+    if _may_wait(claimed, entry):
+        claimed.run.journal.wait(entry)
     else:
-        settle(claimed, entry, status, version)
-    ledger.replace(claimed.run.warehouse, entry)
+        claimed.run.journal.write(entry)
 
 
-def _record(claimed: Claim, outcome: Outcome, checks: Sequence[Check]) -> None:
-    run, at = claimed.run, datetime.now(UTC)
-    rows = [
+def _may_wait(claimed: Claim, entry: Entry) -> bool:
+    """Whether the next run could tell by itself what SEALED says, should this one die before.
+
+    Rows that are appended bear no mark, and nobody compares all rows twice to save a commit.
+    """
+    is_marked = entry.status == ledger.UNCHANGED or not claimed.is_first
+    is_small = entry.full_compare_reason is None and not claimed.run.accepted
+    return claimed.run.is_alone and is_marked and is_small
+
+
+def _audited(claimed: Claim, entry: Entry, result: AuditResult) -> None:
+    """Makes durable what has been judged, and what SEALED is going to say."""
+    if not result.failures:
+        entry.newest, entry.message = result.newest, note(claimed, result)
+        entry.touched_entities, entry.touched_days = result.touched_entities, result.touched_days
+        entry.rows_inserted = result.counts[INSERT]
+        entry.rows_updated = result.counts[UPDATE]
+        entry.rows_deleted = result.counts[REMOVE]
+        foresee(claimed, entry)
+    _record(claimed, entry, result.checks, result)
+
+
+def _record(
+    claimed: Claim, entry: Entry, checks: Sequence[Check], result: AuditResult | None = None
+) -> None:
+    """Writes the event AUDITED, which is the last one where a check forbids publishing."""
+    entry.mark, entry.base_version = claimed.attempt_id, claimed.changes.target.version
+    entry.checks = [
         Verdict(
-            run.run_id,
-            claimed.table.name,
             check.name,
             None if check.observed is None else float(check.observed),
             float(check.threshold),
             check.severity,
             check.verdict,
-            claimed.contract.version,
-            at,
         )
         for check in checks
     ]
-    ledger.append_rows(run.warehouse, ledger.VERDICTS, ledger.VERDICTS_DDL, rows)
-    outcome.verdicts = rows
+    entry.verdict = worst(checks)
+    entry.accepted = [check.name for check in checks if check.is_accepted]
+    if failures := forbidding(checks):
+        entry.status, entry.finished_at = ledger.REJECTED, datetime.now(UTC)
+        entry.message = rejection(claimed, failures, result)
+    claimed.run.journal.write(replace(entry, event=ledger.AUDITED_EVENT))
 
 
 def _audit_context(claimed: Claim) -> AuditContext:
@@ -295,22 +329,21 @@ def _audit_context(claimed: Claim) -> AuditContext:
     )
 
 
-def _is_vain(claimed: Claim, outcome: Outcome) -> bool:
+def _is_vain(claimed: Claim, entry: Entry) -> bool:
     """Whether nothing at all came for a table that may not be empty; the verdict is recorded."""
-    least, entry = claimed.contract.thresholds.min_table_rows, outcome.entry
-    is_accepted = "row_count" in claimed.run.accepted.get(entry.table_name, {})
+    least = claimed.contract.thresholds.min_table_rows
+    is_accepted = "row_count" in claimed.run.accepted.get(claimed.table.name, {})
     if not (claimed.is_first and least) or claimed.policy == "ALWAYS" or is_accepted:
         return False
     check = Check("row_count", 0, least, BROKEN, FAIL)
-    entry.verdict, entry.message = FAIL, rejection(claimed, [check])
-    _record(claimed, outcome, [check])
+    _record(claimed, entry, [check])
     _log.info(entry.message)
     return True
 
 
 def _refuse_overtaken(claimed: Claim) -> None:
     """Raises `StaleError` when another run has sealed the table since this one has claimed it."""
-    sealed = ledger.last_sealed(claimed.run.warehouse, claimed.table.name)
+    sealed = last_sealed(claimed.run.warehouse, claimed.table.name)
     if sealed != (claimed.sealed.run_id if claimed.sealed else None):
         raise StaleError(
             f"{claimed.table.name} was published by run {sealed} in between: run again."

@@ -1,4 +1,4 @@
-"""How the pipeline has run: the rows of the ledger, put together by run and by table."""
+"""How the pipeline has run: the lines of the ledger, put together by run and by table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BAD = (ledger.FAILED, ledger.REJECTED, ledger.ABANDONED, ledger.SKIPPED)
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of ops.ledger; its fields are the columns of that name, its instants are UTC."""
+    """What a run did with a table, in columns of ops.ledger; its instants are UTC."""
 
     run_id: str
     job: str
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Check:
-    """A row of ops.verdicts that is no PASS; its fields are the columns of that name."""
+    """A check of an audit that is no PASS; its fields are as in ops.ledger."""
 
     run_id: str
     table_name: str

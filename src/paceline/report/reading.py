@@ -25,7 +25,7 @@ ROLLING = "feature_store.athlete_rolling_features"
 FEATURES = "feature_store.activity_features"
 SILVER = "silver.strava_activities"
 BRONZE = "bronze.strava_activities"
-OPS = (ledger.LEDGER, ledger.VERDICTS, QUARANTINE)
+OPS = (ledger.LEDGER, QUARANTINE)
 
 # A page with more runs would be slow to open on a phone.
 MOST_RUNS = 500
@@ -79,7 +79,7 @@ def read_pipeline(warehouse: Warehouse, order: Sequence[str], weeks: int) -> Pip
     identifier = warehouse.identifier
     (newest,) = warehouse.spark.sql(
         f"SELECT unix_micros(max(started_at)) AS at FROM {identifier(ledger.LEDGER)}"
-        f" WHERE status <> '{ledger.VERIFIED}'"
+        f" WHERE event NOT IN ('{ledger.VERIFIED}', '{ledger.NOTE_EVENT}')"
     ).collect()
     if newest["at"] is None:
         raise UsageError(
@@ -92,11 +92,11 @@ def read_pipeline(warehouse: Warehouse, order: Sequence[str], weeks: int) -> Pip
         for f in fields(Entry)
     )
     entries = warehouse.spark.sql(
-        f"SELECT {columns} FROM {identifier(ledger.LEDGER)}"
+        f"SELECT {columns} FROM {ledger.lines(warehouse)}"
         f" WHERE started_at >= {since} AND status <> '{ledger.VERIFIED}'"
     ).collect()
     checks = warehouse.spark.sql(
-        f"SELECT {', '.join(f.name for f in fields(Check))} FROM {identifier(ledger.VERDICTS)}"
+        f"SELECT {', '.join(f.name for f in fields(Check))} FROM {ledger.checks(warehouse)}"
         f" WHERE judged_at >= {since} AND verdict <> 'PASS' ORDER BY table_name, check_name"
     ).collect()
     runs = pipeline.runs(map(_entry, entries), [Check(*row) for row in checks])

@@ -1,9 +1,15 @@
-"""ops.ledger and ops.verdicts: what ran, what was judged."""
+"""ops.ledger: an append-only log of what runs have begun, judged, published and found.
+
+A run says so in events: STARTED once a job, AUDITED before it publishes a table, SEALED after it,
+ENDED where a table was skipped or has failed. VERIFIED is a comparison with a rebuild, and NOTE
+whatever is noted later. Nothing is ever changed, so that a run is what its events say together:
+`lines` tells it as one row for each of its tables.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
@@ -17,31 +23,46 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
 LEDGER = "ops.ledger"
-VERDICTS = "ops.verdicts"
+# Files are skipped by these, for most questions are about the last weeks.
+PROPERTIES = {"delta.dataSkippingStatsColumns": "at,run_id,table_name"}
 
 STARTED, PUBLISHED, UNCHANGED = "STARTED", "PUBLISHED", "UNCHANGED"
 REJECTED, SKIPPED, FAILED, ABANDONED = "REJECTED", "SKIPPED", "FAILED", "ABANDONED"
 VERIFIED = "VERIFIED"
 SEALED = (PUBLISHED, UNCHANGED)
 
-# What older releases called them.
-_RENAMED = {
-    "scope": "full_compare_reason",
-    "touched_athletes": "touched_entities",
-    "fates": "dispositions",
+_SILENT = "the run ended without a word; a later one started over"
+
+AUDITED_EVENT, SEALED_EVENT, ENDED_EVENT, NOTE_EVENT = "AUDITED", "SEALED", "ENDED", "NOTE"
+# The event that says how a table has ended.
+_EVENTS = {
+    STARTED: STARTED,
+    PUBLISHED: SEALED_EVENT,
+    UNCHANGED: SEALED_EVENT,
+    REJECTED: AUDITED_EVENT,
+    SKIPPED: ENDED_EVENT,
+    FAILED: ENDED_EVENT,
+    ABANDONED: ENDED_EVENT,
+    VERIFIED: VERIFIED,
 }
 
-# As far back a run is compared with others of its table.
-_LAST_RUNS = 30
-
 _POSITIONS = "ARRAY<STRUCT<table_name STRING, table_id STRING, version BIGINT>>"
+_CHECK = "check_name STRING, observed DOUBLE, threshold DOUBLE, severity STRING, verdict STRING"
 
 LEDGER_DDL = f"""
 run_id STRING NOT NULL COMMENT 'one execution of a job',
-job STRING COMMENT 'Feature_Activity, Feature_Rolling or verify',
-table_name STRING NOT NULL,
-status STRING COMMENT 'how far the run came, such as PUBLISHED or FAILED; VERIFIED by verify',
-verdict STRING COMMENT 'PASS, WARN, FAIL, ERROR',
+job STRING COMMENT 'Feature_Activity, Feature_Rolling, verify or erase',
+table_name STRING COMMENT 'NULL where the event is about the whole run',
+status STRING COMMENT 'how far the table came, such as PUBLISHED or FAILED; VERIFIED by verify',
+verdict STRING COMMENT 'PASS, WARN, FAIL, ERROR: the worst of the checks',
+event STRING NOT NULL COMMENT 'STARTED, AUDITED, SEALED, ENDED, VERIFIED or NOTE',
+at TIMESTAMP NOT NULL COMMENT 'when that was',
+tables ARRAY<STRING> COMMENT 'the tables of the job, of STARTED',
+checks ARRAY<STRUCT<{_CHECK}>> COMMENT 'every check of the audit, of AUDITED',
+accepted ARRAY<STRING> COMMENT 'checks that a person has let pass',
+mark STRING COMMENT 'the attempt, as its staged rows and its commit name it',
+staging_version BIGINT COMMENT 'the version of the staging table that was judged',
+base_version BIGINT COMMENT 'the version of the table that was compared with',
 window_start TIMESTAMP COMMENT 'event times reprocessed, from; NULL for a catch-up',
 window_end TIMESTAMP COMMENT 'event times reprocessed, before; NULL is open',
 horizon DATE COMMENT 'the last day of daily tables',
@@ -59,6 +80,7 @@ rows_unchanged BIGINT COMMENT 'rows compared and equal',
 rows_quarantined BIGINT COMMENT 'records in scope that break a rule or cannot be read',
 rows_superseded BIGINT COMMENT 'records that a better version has replaced, copies and deletes',
 dispositions MAP<STRING, BIGINT> COMMENT 'records read, by what became of them',
+open_rejects BIGINT COMMENT 'open rows in ops.quarantine; NULL where others may write them',
 touched_entities BIGINT COMMENT 'athletes with a changed row; NULL where rows are about nobody',
 touched_days BIGINT COMMENT 'calendar days with a changed row; NULL where rows have none',
 newest TIMESTAMP COMMENT 'the newest value so far of the column whose age the contract limits',
@@ -73,22 +95,39 @@ started_at TIMESTAMP,
 finished_at TIMESTAMP,
 message STRING
 """
-VERDICTS_DDL = """
-run_id STRING NOT NULL, table_name STRING NOT NULL, check_name STRING NOT NULL,
-observed DOUBLE, threshold DOUBLE, severity STRING, verdict STRING,
-contract_version STRING, judged_at TIMESTAMP
-"""
+
+
+class Verdict(NamedTuple):
+    """One check of an audit, as the ledger keeps it."""
+
+    check_name: str
+    observed: float | None
+    threshold: float
+    severity: str
+    verdict: str
 
 
 @dataclass
 class Entry:
-    """One row of ops.ledger; its fields are the columns of that name."""
+    """One event; its fields are the columns of that name.
+
+    `event` and `at` are filled in when it is written; `table_name` is empty where the event is
+    about the whole run.
+    """
 
     run_id: str
     job: str
     table_name: str
     status: str = STARTED
     verdict: str | None = None
+    event: str = ""
+    at: datetime | None = None
+    tables: list[str] = field(default_factory=list)
+    checks: list[Verdict] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
+    mark: str | None = None
+    staging_version: int | None = None
+    base_version: int | None = None
     window_start: datetime | None = None
     window_end: datetime | None = None
     horizon: date | None = None
@@ -106,6 +145,7 @@ class Entry:
     rows_quarantined: int = 0
     rows_superseded: int = 0
     dispositions: dict[str, int] = field(default_factory=dict)
+    open_rejects: int | None = None
     touched_entities: int | None = None
     touched_days: int | None = None
     newest: datetime | None = None
@@ -120,149 +160,43 @@ class Entry:
     finished_at: datetime | None = None
     message: str | None = None
 
-    def values(self) -> tuple[Any, ...]:
-        """The row, in the order of the columns."""
-        return tuple(_stored(getattr(self, f.name)) for f in fields(self))
+
+class Journal:
+    """Writes the events of one execution, those that can wait together with the next ones."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self._waiting: list[Entry] = []
+        self._begun: set[str] = set()
+
+    def begin(self, started: Entry) -> None:
+        """Says that a run has something to do, unless it has said so."""
+        if started.run_id not in self._begun:
+            self.write(started)
+            self._begun.add(started.run_id)
+
+    def wait(self, entry: Entry) -> None:
+        """Keeps an event, as of now, until the next one is written."""
+        self._waiting.append(dated(entry))
+
+    def write(self, *entries: Entry) -> None:
+        """Writes events, after those that have waited, in one commit; none when there is none."""
+        events = [*self._waiting, *map(dated, entries)]
+        if events:
+            append(self._warehouse, events)
+        self._waiting.clear()
 
 
-class Verdict(NamedTuple):
-    """One row of ops.verdicts; its fields are the columns."""
-
-    run_id: str
-    table_name: str
-    check_name: str
-    observed: float | None
-    threshold: float
-    severity: str
-    verdict: str
-    contract_version: str
-    judged_at: datetime
+def dated(entry: Entry) -> Entry:
+    """A copy of an entry as the event that has just happened; AUDITED alone keeps the checks."""
+    event = entry.event or _EVENTS[entry.status]
+    checks = entry.checks if event in (AUDITED_EVENT, NOTE_EVENT) else []
+    return replace(entry, event=event, at=entry.at or datetime.now(UTC), checks=checks)
 
 
-@dataclass(frozen=True)
-class Sealed:
-    """What the last sealed run of a table left behind.
-
-    Attributes:
-        cursor: up to where each input is published.
-        read: what that run read; in a window run newer than the cursor.
-        target_id, target_version: the table after that run.
-        fingerprint: of the rules that all its rows have seen; None when only some have.
-        horizon: the last day of daily tables.
-        run_id: of that run.
-        newest: the newest value so far of the column whose age the contract limits.
-        usual_rows: rows that each of the last catch-ups wrote that followed changes only.
-    """
-
-    cursor: Mapping[str, Position]
-    read: Mapping[str, Position]
-    target_id: str
-    target_version: int
-    fingerprint: str | None
-    horizon: date | None
-    run_id: str = ""
-    newest: datetime | None = None
-    usual_rows: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class State:
-    """What the ledger knows.
-
-    Attributes:
-        sealed: by table, its last sealed run.
-        unfinished: (run_id, table) of runs that neither sealed nor failed: they have crashed.
-    """
-
-    sealed: Mapping[str, Sealed]
-    unfinished: tuple[tuple[str, str], ...]
-
-
-def is_outdated(warehouse: Warehouse) -> bool:
-    """Whether there is a ledger of an older release, with other names of columns."""
-    if not warehouse.exists(LEDGER):
-        return False
-    warehouse.register(LEDGER)
-    return bool(_RENAMED.keys() & set(warehouse.table(LEDGER).columns))
-
-
-def rename_columns(warehouse: Warehouse) -> None:
-    """Gives the columns of an older ledger the names of today, in one commit."""
-    rows = warehouse.table(LEDGER).withColumnsRenamed(_RENAMED)
-    name = warehouse.identifier(LEDGER)
-    rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true").partitionBy(
-        "run_id", "table_name"
-    ).saveAsTable(name)
-    if warehouse.root is not None:
-        # The catalog of the session now has the columns in another order, and refuses what is
-        # written next. It forgets the name, which keeps the files, and learns it anew.
-        warehouse.spark.sql(f"DROP TABLE {name}")
-        warehouse.register(LEDGER)
-
-
-def state(warehouse: Warehouse) -> State:
-    """Reads the last sealed run of each table, and runs that have crashed."""
-    latest_first = "PARTITION BY table_name, is_sealed ORDER BY finished_at DESC, started_at DESC"
-    rows = warehouse.spark.sql(
-        f"""
-        SELECT * EXCEPT (horizon), last_day AS horizon FROM (
-            SELECT *,
-                MAX(IF(is_sealed, horizon, NULL)) OVER (PARTITION BY table_name) AS last_day,
-                ROW_NUMBER() OVER ({latest_first}) = 1 AS is_newest,
-                COLLECT_LIST(IF(is_usual, rows_inserted + rows_updated + rows_deleted, NULL)) OVER (
-                    {latest_first} ROWS BETWEEN CURRENT ROW AND {_LAST_RUNS} FOLLOWING
-                ) AS usual_rows
-            FROM (
-                SELECT *, status IN ('PUBLISHED', 'UNCHANGED') AS is_sealed,
-                    status = 'PUBLISHED' AND full_compare_reason IS NULL
-                        AND window_start IS NULL AS is_usual
-                FROM {warehouse.identifier(LEDGER)}
-                WHERE status IN ('PUBLISHED', 'UNCHANGED', 'STARTED')
-            )
-        )
-        WHERE status = 'STARTED' OR is_newest
-        """
-    ).collect()
-    return State(
-        sealed={row["table_name"]: _sealed(row) for row in rows if row["status"] in SEALED},
-        unfinished=tuple(
-            (row["run_id"], row["table_name"]) for row in rows if row["status"] == STARTED
-        ),
-    )
-
-
-def last_sealed(warehouse: Warehouse, table_name: str) -> str | None:
-    """The run that has sealed a table last."""
-    rows = warehouse.spark.sql(
-        f"SELECT run_id FROM {warehouse.identifier(LEDGER)} WHERE table_name = "
-        f"{literal(table_name)} AND status IN ('PUBLISHED', 'UNCHANGED')"
-        f" ORDER BY finished_at DESC, started_at DESC LIMIT 1"
-    ).collect()
-    return rows[0]["run_id"] if rows else None
-
-
-def table_names(warehouse: Warehouse) -> set[str]:
-    """All tables that a run has ever dealt with."""
-    rows = warehouse.spark.sql(f"SELECT DISTINCT table_name FROM {warehouse.identifier(LEDGER)}")
-    return {row["table_name"] for row in rows.collect()}
-
-
-def rejected(warehouse: Warehouse, run_id: str) -> dict[str, dict[str, float]]:
-    """By table that a run has rejected, the checks that forbade publishing: what was observed."""
-    rows = warehouse.spark.sql(
-        f"SELECT v.table_name, v.check_name, v.observed FROM {warehouse.identifier(VERDICTS)} v"
-        f" JOIN {warehouse.identifier(LEDGER)} l USING (run_id, table_name)"
-        f" WHERE run_id = {literal(run_id)} AND l.status = 'REJECTED' AND v.verdict = 'FAIL'"
-    ).collect()
-    found: dict[str, dict[str, float]] = {}
-    for row in rows:
-        found.setdefault(row["table_name"], {})[row["check_name"]] = row["observed"]
-    return found
-
-
-def append(warehouse: Warehouse, entries: list[Entry]) -> None:
-    """Adds rows to the ledger in one commit."""
-    append_rows(warehouse, LEDGER, LEDGER_DDL, [entry.values() for entry in entries])
+def append(warehouse: Warehouse, entries: Sequence[Entry]) -> None:
+    """Adds events in one commit."""
+    append_rows(warehouse, LEDGER, LEDGER_DDL, [row_of(dated(entry)) for entry in entries])
 
 
 def append_rows(warehouse: Warehouse, name: str, ddl: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -271,31 +205,97 @@ def append_rows(warehouse: Warehouse, name: str, ddl: str, rows: Sequence[tuple[
     frame.write.format("delta").mode("append").saveAsTable(warehouse.identifier(name))
 
 
-def replace(warehouse: Warehouse, entry: Entry) -> None:
-    """Puts a row in the place of the one with the same run and table, in one commit."""
-    same = f"run_id = {literal(entry.run_id)} AND table_name = {literal(entry.table_name)}"
-    row = _frame(warehouse, LEDGER_DDL, [entry.values()])
-    row.write.format("delta").mode("overwrite").option("replaceWhere", same).saveAsTable(
-        warehouse.identifier(LEDGER)
-    )
+def note_lost_alert(warehouse: Warehouse, last: Entry) -> None:
+    """Notes about a run that nobody could be told of it."""
+    check = Verdict("alert_delivered", 0.0, 1.0, "warning", "WARN")
+    note = Entry(last.run_id, last.job, last.table_name, event=NOTE_EVENT, checks=[check])
+    append(warehouse, [replace(note, contract_version=last.contract_version)])
 
 
-def note_lost_alert(warehouse: Warehouse, last: Entry, at: datetime) -> None:
-    """Notes among the verdicts of a run that nobody could be told about it."""
-    check = ("alert_delivered", 0.0, 1.0, "warning", "WARN")
-    row = (last.run_id, last.table_name, *check, last.contract_version, at)
-    append_rows(warehouse, VERDICTS, VERDICTS_DDL, [row])
+def lines(warehouse: Warehouse) -> str:
+    """SQL for one row for each run and table, with the columns of the ledger.
 
-
-def abandon(warehouse: Warehouse, unfinished: tuple[tuple[str, str], ...]) -> None:
-    """Marks the rows of crashed runs as ABANDONED."""
-    for run_id, table_name in unfinished:
-        warehouse.spark.sql(
-            f"UPDATE {warehouse.identifier(LEDGER)} SET status = '{ABANDONED}',"
-            f" message = 'the run ended without a word; a later run started over'"
-            f" WHERE run_id = {literal(run_id)} AND table_name = {literal(table_name)}"
-            f" AND status = '{STARTED}'"
+    What is sealed stays so, whatever came after it. A run that has not ended a table has STARTED
+    it; when others have written events since its last one, it has ABANDONED it.
+    """
+    name = warehouse.identifier(LEDGER)
+    is_over = f"line.status = 'STARTED' AND last_at < (SELECT max(at) FROM {name})"
+    columns = {f.name: f"line.{f.name}" for f in fields(Entry)} | {
+        "table_name": "of_table",
+        "status": f"IF({is_over}, 'ABANDONED', line.status)",
+        "message": f"IF({is_over}, '{_SILENT}', line.message)",
+    }
+    selected = ", ".join(f"{value} AS {name}" for name, value in columns.items())
+    return f"""(
+        SELECT {selected} FROM (
+            SELECT of_table, max(max(at)) OVER (PARTITION BY run_id) AS last_at,
+                max_by(struct({", ".join(columns)}),
+                    struct(event IN ('SEALED', 'VERIFIED'), at)) AS line
+            FROM (
+                SELECT *, coalesce(table_name, of_job) AS of_table
+                FROM {name} LATERAL VIEW OUTER explode(tables) AS of_job
+                WHERE event <> 'NOTE'
+            )
+            GROUP BY run_id, of_table
         )
+    )"""
+
+
+def checks(warehouse: Warehouse) -> str:
+    """SQL for the checks of all audits, one row each, with run, table and time."""
+    return f"""(
+        SELECT run_id, table_name, judged.*, contract_version, at AS judged_at
+        FROM {warehouse.identifier(LEDGER)} LATERAL VIEW explode(checks) AS judged
+    )"""
+
+
+def table_names(warehouse: Warehouse) -> set[str]:
+    """All tables that a run has ever dealt with."""
+    rows = warehouse.spark.sql(
+        f"SELECT DISTINCT table_name FROM {warehouse.identifier(LEDGER)}"
+        " WHERE table_name IS NOT NULL"
+    )
+    return {row["table_name"] for row in rows.collect()}
+
+
+def rejected(warehouse: Warehouse, run_id: str) -> dict[str, dict[str, float]]:
+    """By table that a run has rejected, the checks that forbade publishing: what was observed."""
+    rows = warehouse.spark.sql(
+        f"SELECT table_name, judged.check_name, judged.observed"
+        f" FROM {warehouse.identifier(LEDGER)} LATERAL VIEW explode(checks) AS judged"
+        f" WHERE run_id = {literal(run_id)} AND status = '{REJECTED}' AND judged.verdict = 'FAIL'"
+    ).collect()
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        found.setdefault(row["table_name"], {})[row["check_name"]] = row["observed"]
+    return found
+
+
+def entry_of(row: Row) -> Entry:
+    """The event in a row with all columns of the ledger."""
+    cells: dict[str, Any] = {f.name: row[f.name] for f in fields(Entry)}
+    for name, value in cells.items():
+        if isinstance(value, datetime):
+            cells[name] = value.astimezone(UTC)
+    for name in ("input_versions", "cursor"):
+        cells[name] = [Position(*position) for position in cells[name] or ()]
+    cells["checks"] = [Verdict(*check) for check in cells["checks"] or ()]
+    for name in ("tables", "accepted"):
+        cells[name] = list(cells[name] or ())
+    cells["table_name"] = cells["table_name"] or ""
+    cells["dispositions"] = dict(cells["dispositions"] or {})
+    return Entry(**cells)
+
+
+def row_of(entry: Entry) -> tuple[Any, ...]:
+    """The event in the order of the columns."""
+    cells = {f.name: _stored(getattr(entry, f.name)) for f in fields(Entry)}
+    return tuple((cells | {"table_name": entry.table_name or None}).values())
+
+
+def new_run_id(now: datetime) -> str:
+    """A name for a run that sorts by time and is never given twice."""
+    return f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
 
 
 def _frame(warehouse: Warehouse, ddl: str, rows: Sequence[tuple[Any, ...]]) -> DataFrame:
@@ -313,30 +313,11 @@ def _frame(warehouse: Warehouse, ddl: str, rows: Sequence[tuple[Any, ...]]) -> D
 
 def _stored(value: Any) -> Any:
     if isinstance(value, list):
-        return [asdict(position) for position in value]
+        return [_stored(each) for each in value]
+    if isinstance(value, Position):
+        return asdict(value)
+    if isinstance(value, Verdict):
+        return value._asdict()
     if isinstance(value, dict):
         return list(value.items())
     return value
-
-
-def _sealed(row: Row) -> Sealed:
-    cursor, read = (
-        {position["table_name"]: Position(*position) for position in row[name] or ()}
-        for name in ("cursor", "input_versions")
-    )
-    return Sealed(
-        cursor,
-        read,
-        target_id=row["target_id"],
-        target_version=row["target_version"],
-        fingerprint=row["fingerprint"],
-        horizon=row["horizon"],
-        run_id=row["run_id"],
-        newest=row["newest"].astimezone(UTC) if row["newest"] else None,
-        usual_rows=tuple(row["usual_rows"]),
-    )
-
-
-def new_run_id(now: datetime) -> str:
-    """A name for a run that sorts by time and is never given twice."""
-    return f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"

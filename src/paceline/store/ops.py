@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from paceline.errors import PacelineError
-from paceline.store import ledger
+from paceline.store import upgrade
+from paceline.store.annotations import set_properties
 from paceline.store.deliveries import DELIVERIES, DELIVERIES_DDL
-from paceline.store.ledger import LEDGER, LEDGER_DDL, VERDICTS, VERDICTS_DDL
+from paceline.store.ledger import LEDGER, LEDGER_DDL, PROPERTIES
 from paceline.store.quarantine import QUARANTINE, QUARANTINE_DDL
-from paceline.store.warehouse import NO_STATISTICS, Warehouse
+from paceline.store.warehouse import LAYOUT_PROPERTY, LAYOUT_VERSION, NO_STATISTICS, Warehouse
 
 
 def create(warehouse: Warehouse, *, is_run: bool = False) -> None:
@@ -22,11 +23,12 @@ def create(warehouse: Warehouse, *, is_run: bool = False) -> None:
     """
     if not is_run:
         refuse_outdated(warehouse)
-    elif ledger.is_outdated(warehouse):
-        ledger.rename_columns(warehouse)
-    by_run = ("run_id", "table_name")
-    warehouse.create(LEDGER, LEDGER_DDL, NO_STATISTICS, partitioned_by=by_run, is_run=is_run)
-    warehouse.create(VERDICTS, VERDICTS_DDL, NO_STATISTICS, is_run=is_run)
+    elif upgrade.is_outdated(warehouse):
+        upgrade.upgrade(warehouse)
+    found = warehouse.create(LEDGER, LEDGER_DDL, PROPERTIES, is_run=is_run)
+    stated = PROPERTIES | {LAYOUT_PROPERTY: str(LAYOUT_VERSION)}
+    if is_run and found is not None and not stated.items() <= found.items():
+        set_properties(warehouse, LEDGER, stated)
     warehouse.create(
         QUARANTINE, QUARANTINE_DDL, {"delta.enableDeletionVectors": "true"}, is_run=is_run
     )
@@ -39,8 +41,8 @@ def refuse_outdated(warehouse: Warehouse) -> None:
     Raises:
         PacelineError: when there is one.
     """
-    if ledger.is_outdated(warehouse):
+    if upgrade.is_outdated(warehouse):
         raise PacelineError(
-            f"{ledger.LEDGER} was written by an older release: run the jobs first, which bring it "
+            f"{LEDGER} was written by an older release: run the jobs first, which bring it "
             "up to date."
         )

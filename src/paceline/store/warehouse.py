@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -17,14 +18,14 @@ from paceline.errors import PacelineError, UsageError
 from paceline.sql import identifier, literal
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
     from pyspark.sql.types import StructField
 
 _log = logging.getLogger(__name__)
 
 SCHEMAS = ("bronze", "silver", "feature_store", "ops")
 # Raised when a release changes tables in a way that an older one would damage.
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 LAYOUT_PROPERTY = "paceline.layoutVersion"
 
 CHANGE_FEED = {
@@ -58,6 +59,18 @@ class Position:
     table_name: str
     table_id: str
     version: int
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit of a table: its version, what was done, and the condition of a MERGE.
+
+    `operation` is empty where the history no longer tells.
+    """
+
+    version: int
+    operation: str = ""
+    predicate: str = ""
 
 
 @dataclass(frozen=True)
@@ -256,9 +269,20 @@ class Warehouse:
 
     def position(self, table_name: str) -> Position:
         """The newest version of a table."""
+        version = self.version(table_name)
+        return Position(table_name, self._table_id(table_name, version), version)
+
+    def _table_id(self, table_name: str, version: int) -> str:
+        if self.root is not None:
+            # Delta would replay the log of each new version to say how large the table is, too.
+            checksum = self._path(table_name) / "_delta_log" / f"{version:020}.crc"
+            with suppress(OSError, ValueError, KeyError):
+                table_id: str = json.loads(checksum.read_bytes())["metadata"]["id"]
+                return table_id
         # Collected as they are: to select a column of them would be a job of Spark.
         (detail,) = self.spark.sql(f"DESCRIBE DETAIL {self.identifier(table_name)}").collect()
-        return Position(table_name, detail["id"], self.version(table_name))
+        table_id = detail["id"]
+        return table_id
 
     def version(self, table_name: str) -> int:
         """The number of the newest version of a table."""
@@ -273,18 +297,20 @@ class Warehouse:
 
     def is_rewritten_since(self, position: Position) -> bool:
         """Whether rows have been written to a table after a version, maintenance apart."""
-        return self.rewrites_since(position) > 0
+        return bool(self.rewrites_since(position))
 
-    def rewrites_since(self, position: Position) -> int:
-        """How many commits have written rows of a table after a version, maintenance apart.
+    def rewrites_since(self, position: Position) -> list[Commit]:
+        """The commits that have written rows of a table after a version, maintenance apart.
 
         One that the history no longer lists counts, because nothing says that it wrote no row.
         """
         history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(position.table_name)}")
-        later = history.where(history.version > position.version)
-        operations = {row["version"]: row["operation"] for row in later.collect()}
-        passed = max(operations, default=position.version) - position.version
-        return passed - sum(operation in MAINTENANCE for operation in operations.values())
+        later = {row["version"]: row for row in history.collect()}
+        return [
+            commit
+            for version in range(position.version + 1, max(later, default=0) + 1)
+            if (commit := _commit(version, later.get(version))).operation not in MAINTENANCE
+        ]
 
     def _properties(self, name: str) -> dict[str, str]:
         rows = self.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()
@@ -380,6 +406,13 @@ class Warehouse:
                 f"{', '.join(sorted(names))} (rule {', '.join(rules)}): move {where} away and run "
                 "again, which reads the landing zone anew."
             )
+
+
+def _commit(version: int, row: Row | None) -> Commit:
+    if row is None:
+        return Commit(version)
+    said = row["operationParameters"] or {}
+    return Commit(version, row["operation"], said.get("predicate") or "")
 
 
 def refuse_missing(table_name: str, stored: Collection[str], wanted: Iterable[str]) -> None:
