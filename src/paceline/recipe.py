@@ -48,13 +48,15 @@ class Scope:
     """The part of a table that can differ.
 
     `keys` is a frame of distinct key values; None means every row. With `since`, a column of the
-    table, the frame has a column `since` too, and only rows from that value on are meant. Each key
-    lies in one of the `bounds`, which the machine adds: literals by which files can be skipped.
+    table, the frame has a column `since` too, and only rows from that value on are meant. The
+    machine adds `bounds`, literals by which files can be skipped: each key lies in one of them. It
+    also adds the `number` of keys where it has counted them.
     """
 
     keys: DataFrame | None
     since: str | None = None
     bounds: tuple[Bounds, ...] = ()
+    number: int | None = None
 
     @property
     def is_everything(self) -> bool:

@@ -331,7 +331,8 @@ def zone_of(root: Path, settings: Mapping[str, object] = SETTINGS) -> LandingZon
     warehouse = MagicMock()
     warehouse.spark.createDataFrame = lambda table: table
     now = datetime(2024, 6, 2, tzinfo=UTC)
-    return LandingZone(warehouse, listing(root), "bronze.strava_activities", settings, "run-1", now)
+    listed, name = listing(root), "bronze.strava_activities"
+    return LandingZone(warehouse, listed, (), name, settings, "run-1", now)
 
 
 def test_the_landing_zone_counts_what_it_read_and_what_it_ignored(

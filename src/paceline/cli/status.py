@@ -155,8 +155,14 @@ def _deliveries(
     if not root.is_dir():
         return []
     zone = LandingZone(
-        *(warehouse, listing(root), table.name, settings.for_recipes(), "", now),
-        Limits(**settings.landing_limits),
+        warehouse,
+        listing(root),
+        deliveries.known(warehouse).get(table.name, ()),
+        table.name,
+        settings.for_recipes(),
+        run_id="",
+        now=now,
+        limits=Limits(**settings.landing_limits),
     )
     return [_many(len(zone.found.new), "new file")] if zone.found.new else []
 

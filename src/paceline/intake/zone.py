@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ class LandingZone:
         self,
         warehouse: Warehouse,
         listed: Listing,
+        known: Iterable[deliveries.Noted],
         table_name: str,
         settings: Mapping[str, Any],
         run_id: str,
@@ -47,9 +48,7 @@ class LandingZone:
         self._closed: list[str] = []
         # The landing zone knows tables without their schema.
         self._short_name = table_name.split(".")[1]
-        self.found = self._discover(
-            [Delivery(*row) for row in deliveries.known(warehouse, table_name)]
-        )
+        self.found = self._discover([Delivery(*noted) for noted in known])
 
     @property
     def is_empty(self) -> bool:

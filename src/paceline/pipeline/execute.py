@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from paceline.session import disk_trouble, lock, session
 from paceline.settings import Settings, conf_directory, load_settings, webhook
 from paceline.sources.files import Listing, listing
 from paceline.sources.limits import Limits
-from paceline.store import ledger, ops
+from paceline.store import deliveries, ledger, ops
 from paceline.store.ledger import Entry, Journal, new_run_id
 from paceline.store.state import State, read_state
 from paceline.store.warehouse import Warehouse, catalog_of, local_root, schema_names
@@ -246,13 +247,15 @@ def _run_job(run: Run, plan: _Plan, jobs: Jobs, outcomes: dict[str, Outcome]) ->
     """Adds the outcomes of the tables of a job to those of the jobs before it."""
     _log.info(f"{run.job}: {_described(plan.window)}")
     tables = jobs[run.job]
+    # Read once, for all tables that the landing zone feeds.
+    delivered = cache(lambda: deliveries.known(run.warehouse))
     if plan.listed is not None and any(map(_is_fed, tables)):
         for sentence in (*files.unknown_files(plan.listed), *files.refused_files(plan.listed)):
             _log.warning(sentence)
     try:
         for table in tables:
             started = monotonic()
-            outcome = outcomes[table.name] = _publish(table, run, plan, outcomes)
+            outcome = outcomes[table.name] = _publish(table, run, plan, outcomes, delivered)
             if outcome.error is not None:
                 raise outcome.error
             _log.info(f"{_told(outcome.entry)}  {monotonic() - started:.1f} s")
@@ -340,7 +343,13 @@ def policies_in_force(contracts: Mapping[str, Contract], asked: str | None) -> d
     return {name: asked or contract.policy for name, contract in contracts.items()}
 
 
-def _publish(table: Table, run: Run, plan: _Plan, outcomes: Mapping[str, Outcome]) -> Outcome:
+def _publish(
+    table: Table,
+    run: Run,
+    plan: _Plan,
+    outcomes: Mapping[str, Outcome],
+    delivered: Callable[[], Mapping[str, Sequence[deliveries.Noted]]],
+) -> Outcome:
     blocked = [n for n in table.inputs if n in outcomes and outcomes[n].entry.status in BLOCKED]
     if blocked:
         return skipped(table, run, f"{blocked[0]} was not published")
@@ -350,6 +359,7 @@ def _publish(table: Table, run: Run, plan: _Plan, outcomes: Mapping[str, Outcome
             new_records = LandingZone(
                 run.warehouse,
                 plan.listed,
+                delivered().get(table.name, ()),
                 table.name,
                 plan.settings.for_recipes(),
                 run.run_id,

@@ -36,7 +36,8 @@ def bounded(scope: Scope) -> Scope | None:
     if found.num_rows > MAX_KEYS:
         return replace(scope, bounds=(_only_bounds(scope.keys),))
     keys = scope.keys.sparkSession.createDataFrame(found, scope.keys.schema)
-    return replace(scope, keys=keys, bounds=tuple(map(_bounds, _runs(found))))
+    bounds = tuple(map(_bounds, _runs(found)))
+    return replace(scope, keys=keys, bounds=bounds, number=found.num_rows)
 
 
 def _only_bounds(keys: DataFrame) -> Bounds:

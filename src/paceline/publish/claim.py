@@ -130,6 +130,21 @@ class Claim:
         return self.run.state.sealed.get(self.table.name)
 
     @property
+    def open_rejects(self) -> int | None:
+        """Records of the table in quarantine before the attempt; None where that is not known.
+
+        A run that has died, or another one, may have written there since the last seal.
+        """
+        run, sealed = self.run, self.sealed
+        if not run.is_alone or self.attempt > 1:
+            return None
+        if sealed is None:
+            return 0 if run.warehouse.version(quarantine.QUARANTINE) == 0 else None
+        if self.table.name in run.state.unsealed and not self.is_after_crash:
+            return None
+        return sealed.open_rejects
+
+    @property
     def is_forgiving(self) -> bool:
         """Whether rows that broke a rule before may go on doing so.
 

@@ -21,6 +21,9 @@ from paceline.store.quarantine import QUARANTINE
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+# What belongs to so few keys is computed sooner in one task than in several: each of them generates
+# the code of all expressions anew.
+_FEW_KEYS = 100
 _FAR = "far"
 _log = logging.getLogger(__name__)
 
@@ -107,7 +110,9 @@ def _written_in(claimed: Claim, touched: Scope) -> tuple[Scope | None, dict[str,
     scope = bounded(touched)
     if scope is None:
         return None, {}
-    return scope, _written(claimed, _compared(claimed, scope), scope)
+    is_small = scope.number is not None and scope.number <= _FEW_KEYS
+    with claimed.run.warehouse.partitioned(1 if is_small else None):
+        return scope, _written(claimed, _compared(claimed, scope), scope)
 
 
 def _scope(claimed: Claim, outcome: Outcome) -> Scope:
@@ -131,7 +136,7 @@ def _compared(claimed: Claim, scope: Scope) -> DataFrame:
     rows = claimed.table.rows(scope, claimed.inputs(), claimed.own(), claimed.context)
     published = None if claimed.is_first else scope.select(claimed.own())
     rejected = None
-    if claimed.is_forgiving:
+    if claimed.is_forgiving and claimed.open_rejects != 0:
         quarantine = claimed.run.warehouse.table(QUARANTINE)
         rejected = diff.open_rejects(quarantine, scope, contract)
     expected = diff.judged(rows, contract, claimed.policy)

@@ -7,11 +7,14 @@ resumed: the next one starts over, and finds by comparison what is left to do.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from random import uniform
+from threading import Thread
 from time import sleep
 
 from paceline.contract import Contract
@@ -64,7 +67,7 @@ from paceline.store.annotations import (
     tag,
 )
 from paceline.store.ledger import Entry, Verdict
-from paceline.store.quarantine import adopt
+from paceline.store.quarantine import adopt, open_counts
 from paceline.store.state import last_sealed
 from paceline.store.warehouse import APPEND_ONLY, CHANGE_FEED, NO_STATISTICS, Warehouse
 
@@ -183,6 +186,7 @@ def _attempt(recipe: Table, run: Run, attempt: int, new_records: NewRecords | No
         _log.info(f"{entry.table_name}: reading all deliveries again, {entry.full_compare_reason}")
         new_records.read_all_again()
     if _is_idle(claimed, new_records):
+        entry.open_rejects = claimed.open_rejects
         settle(claimed, entry, ledger.UNCHANGED, changes.target.version)
         run.journal.wait(entry)
         return outcome
@@ -198,6 +202,7 @@ def _take_steps(claimed: Claim, outcome: Outcome, new_records: NewRecords | None
     entry, run = outcome.entry, claimed.run
     with _step(claimed, "claim"):
         run.journal.begin(started(run))
+    _prepare()
     with _step(claimed, "stage"):
         staged = stage(claimed, outcome, new_records)
     status, version = ledger.UNCHANGED, claimed.changes.target.version
@@ -226,6 +231,13 @@ def _is_idle(claimed: Claim, new_records: NewRecords | None) -> bool:
     is_new_day = claimed.table.has_horizon and context.horizon != context.horizon_before
     is_asked = claimed.is_window and claimed.table.follows_window
     return claimed.changes.is_none and not is_new_day and not is_asked
+
+
+def _prepare() -> None:
+    """Imports Great Expectations, which takes seconds, while Spark is at work on the rows."""
+    name = "paceline.publish.expectations"
+    if name not in sys.modules:
+        Thread(target=import_module, args=(name,)).start()
 
 
 @contextmanager
@@ -261,6 +273,11 @@ def _judge_and_publish(claimed: Claim, outcome: Outcome, staged: Staged) -> tupl
 
 def _seal(claimed: Claim, entry: Entry, status: str, version: int) -> None:
     settle(claimed, entry, status, version)
+    if status == ledger.UNCHANGED:
+        entry.open_rejects = claimed.open_rejects
+    if claimed.run.is_alone and entry.open_rejects is None:
+        counts = open_counts(claimed.run.warehouse)
+        entry.open_rejects = counts.get(claimed.table.name, 0)
     if _may_wait(claimed, entry):
         claimed.run.journal.wait(entry)
     else:
@@ -285,6 +302,8 @@ def _audited(claimed: Claim, entry: Entry, result: AuditResult) -> None:
         entry.rows_inserted = result.counts[INSERT]
         entry.rows_updated = result.counts[UPDATE]
         entry.rows_deleted = result.counts[REMOVE]
+        if (before := claimed.open_rejects) is not None:
+            entry.open_rejects = before + result.counts[REFUSE] - result.counts[RESOLVE]
         foresee(claimed, entry)
     _record(claimed, entry, result.checks, result)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from paceline.store.ledger import append_rows
 from paceline.store.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    from pyspark.sql import Row
-
 
 DELIVERIES = "ops.deliveries"
 
@@ -20,11 +17,23 @@ digest STRING NOT NULL, records BIGINT, run_id STRING, delivered_at TIMESTAMP
 """
 
 
-def known(warehouse: Warehouse, table_name: str) -> list[Row]:
-    """The files that have been read for a table: path, size, mtime_us and digest of each."""
-    noted = warehouse.table(DELIVERIES)
-    mine = noted.where(noted.table_name == table_name)
-    return mine.select("path", "size", "mtime_us", "digest").collect()
+class Noted(NamedTuple):
+    """A file that has been read, as it was then."""
+
+    path: str
+    size: int
+    mtime_us: int
+    digest: str
+
+
+def known(warehouse: Warehouse) -> dict[str, list[Noted]]:
+    """By table, the files that have been read for it."""
+    found: dict[str, list[Noted]] = defaultdict(list)
+    columns = ("table_name", *Noted._fields)
+    for row in warehouse.table(DELIVERIES).select(*columns).collect():
+        table_name, *of_file = row
+        found[table_name].append(Noted(*of_file))
+    return found
 
 
 def remember(warehouse: Warehouse, rows: Sequence[tuple[Any, ...]]) -> None:

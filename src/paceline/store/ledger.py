@@ -17,14 +17,14 @@ from uuid import uuid4
 import pyarrow as pa
 
 from paceline.sql import literal
-from paceline.store.warehouse import Position, Warehouse
+from paceline.store.warehouse import FEW_CHECKPOINTS, Position, Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
 LEDGER = "ops.ledger"
 # Files are skipped by these, for most questions are about the last weeks.
-PROPERTIES = {"delta.dataSkippingStatsColumns": "at,run_id,table_name"}
+PROPERTIES = {"delta.dataSkippingStatsColumns": "at,run_id,table_name"} | FEW_CHECKPOINTS
 
 STARTED, PUBLISHED, UNCHANGED = "STARTED", "PUBLISHED", "UNCHANGED"
 REJECTED, SKIPPED, FAILED, ABANDONED = "REJECTED", "SKIPPED", "FAILED", "ABANDONED"

@@ -33,8 +33,10 @@ CHANGE_FEED = {
     "delta.enableDeletionVectors": "true",
 }
 APPEND_ONLY = {"delta.enableChangeDataFeed": "true", "delta.appendOnly": "true"}
+# A checkpoint is three jobs of Spark: tables with small commits, read once a run, need few.
+FEW_CHECKPOINTS = {"delta.checkpointInterval": "50"}
 # For tables that are read by partition or as a whole.
-NO_STATISTICS = {"delta.dataSkippingNumIndexedCols": "0"}
+NO_STATISTICS = {"delta.dataSkippingNumIndexedCols": "0"} | FEW_CHECKPOINTS
 
 # Catalogs of Databricks may hold hyphens; the name is put between back-quotes everywhere.
 _CATALOG = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
