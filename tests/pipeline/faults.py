@@ -130,7 +130,8 @@ def rows_after(number: int) -> Rows:
     return rows | ({good(number - 1): EDITED} if number > 1 else {})
 
 
-def _pace(seconds: float) -> str:
+def pace(seconds: float) -> str:
+    """The settings of an athlete as JSON: the threshold pace alone, in seconds per km."""
     return f'{{"threshold_pace_s_per_km": {seconds}}}'
 
 
@@ -185,16 +186,16 @@ class Chain:
         self.round = number = self.round + 1
         here, gone = (ODD, EVEN) if number % 2 else (EVEN, ODD)
         records = [
-            (good(number), "r", _pace(NEW)),
-            (broken(number), "r", _pace(1)),
-            (RESTLESS, "r", _pace(400 + number)),
-            (here, "r", _pace(500)),
+            (good(number), "r", pace(NEW)),
+            (broken(number), "r", pace(1)),
+            (RESTLESS, "r", pace(400 + number)),
+            (here, "r", pace(500)),
             (gone, "d", "{}"),
         ]
         if number > 1:
             records += [
-                (good(number - 1), "r", _pace(EDITED)),
-                (broken(number - 1), "r", _pace(MENDED)),
+                (good(number - 1), "r", pace(EDITED)),
+                (broken(number - 1), "r", pace(MENDED)),
             ]
         if number > 2:
             records.append((good(number - 2), "d", "{}"))

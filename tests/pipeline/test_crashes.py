@@ -24,8 +24,10 @@ from tests.pipeline.faults import (
     Chain,
     Death,
     LostConnectionError,
+    broken,
     committed,
     faults,
+    pace,
     rows_after,
 )
 from tests.pipeline.warehouse import quick, versions
@@ -212,6 +214,25 @@ def test_a_commit_after_that_of_the_dead_run_is_compared_with_all_rows(chain: Ch
     chain.read_new_versions()
     assert heal(chain) == [COMMITS[step] for step in AFTER_QUARANTINE]
     assert chain.statuses(seen) == [ledger.ABANDONED, ledger.PUBLISHED]
+
+
+def test_what_a_dead_run_has_refused_is_resolved_although_nothing_was_open_before(
+    chain: Chain,
+) -> None:
+    """A run need not look into a quarantine that was empty at the last seal, but for this."""
+    athlete, refused, mended = 77, pace(1), pace(310)
+    chain.put((broken(chain.round), "r", mended))
+    assert chain.run().open_rejects == 0
+    chain.put((athlete, "r", refused))
+    at = WHOLE.index("quarantine") + 1
+    with faults(chain.warehouse, at, LAST) as fault, pytest.raises(Death):
+        chain.run()
+    assert fault.commits[-1] == quarantine.QUARANTINE
+    chain.put((athlete, "r", mended))
+    assert chain.run().open_rejects == 0
+    assert chain.refused()[athlete] == [False]
+    chain.put((athlete, "r", refused))
+    assert [chain.run().open_rejects for _ in range(2)] == [1, 1]
 
 
 def staged_rows(chain: Chain) -> dict[str, tuple[set[tuple[int, float]], set[int]]]:

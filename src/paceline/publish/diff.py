@@ -88,8 +88,7 @@ def difference(
     if published is None and rejected is None:
         op = _expected_op(F.col(r.DISPOSITION), is_new=F.lit(True), differs=F.lit(False)).alias(OP)
         kept = (REJECT_KEY, r.REASONS, r.WARNINGS, r.RECORD, r.DISPOSITION)
-        replaced = F.lit(None).cast(contract.schema()).alias(REPLACES)
-        return rows.select(op, *contract.column_names, *kept, replaced)
+        return rows.select(op, *contract.column_names, *kept)
     # Rows as one value each: what is said once per row needs not be planned once per column.
     row = F.expr(_row(contract))
     names = (*contract.key, REJECT_KEY)
@@ -124,11 +123,14 @@ def open_rejects(quarantine: DataFrame, scope: Scope, contract: Contract) -> Dat
 
 
 def staged(changes: DataFrame, contract: Contract, mark: str) -> DataFrame:
-    """The rows to stage, in the columns of `staging_ddl`."""
+    """The rows to stage, in the columns of `staging_ddl`.
+
+    The first rows of a table replace nothing, and a column that is left out costs nothing.
+    """
     return changes.where(F.col(OP).isin(*STAGED)).select(
         OP,
         *contract.column_names,
-        REPLACES,
+        *(name for name in (REPLACES,) if name in changes.columns),
         REJECT_KEY,
         *(r.REASONS, r.WARNINGS),
         F.col(r.RECORD).cast(_RECORD).alias(r.RECORD),
