@@ -7,6 +7,7 @@ it. What remains are the commits, each followed by death or by an error that the
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from paceline.store import ledger, quarantine
+from paceline.pipeline.jobs import FEATURE_ACTIVITY
+from paceline.store import deliveries, ledger, quarantine
+from paceline.store.ledger import Entry
+from paceline.tables.bronze import athlete_settings as bronze
 from paceline.tables.silver import athlete_settings as silver
 from tests.pipeline.faults import (
     BEFORE,
@@ -30,7 +34,7 @@ from tests.pipeline.faults import (
     pace,
     rows_after,
 )
-from tests.pipeline.warehouse import quick, versions
+from tests.pipeline.warehouse import NOW, content, lines, quick, run, versions
 
 pytestmark = pytest.mark.slow
 
@@ -85,9 +89,9 @@ def fail(chain: Chain, step: str, mode: str, left: tuple[str, ...] = WHOLE) -> N
     ):
         chain.run()
     assert Counter(fault.commits) == committed(before, versions(chain.warehouse))
-    # An error that the program sees is noted in the ledger, a death is not; nor is one that comes
-    # with the last word of all.
-    noted = [ledger.LEDGER] * (mode != LAST and step != "seal")
+    # An error that the program sees is noted in the ledger, a death is not; the last word of all is
+    # said once more.
+    noted = [ledger.LEDGER] * (mode != LAST)
     assert fault.commits == [COMMITS[s] for s in left[: at - (mode == BEFORE)]] + noted
     is_published = silver.NAME in fault.commits
     assert chain.read_new_versions() == rows_after(chain.round - (not is_published))
@@ -169,7 +173,7 @@ def test_a_seal_that_is_lost_or_doubted_is_repeated(chain: Chain) -> None:
     assert heal(chain) == IDLE
     chain.deliver()
     fail(chain, "seal", BEFORE)
-    assert heal(chain) == RECOVERED
+    assert heal(chain) == IDLE
     assert chain.statuses(seen) == [ledger.PUBLISHED, ledger.UNCHANGED] * 3
 
 
@@ -233,6 +237,54 @@ def test_what_a_dead_run_has_refused_is_resolved_although_nothing_was_open_befor
     assert chain.refused()[athlete] == [False]
     chain.put((athlete, "r", refused))
     assert [chain.run().open_rejects for _ in range(2)] == [1, 1]
+
+
+# The commits of a run that reads a delivery; the last word is of both tables.
+OF_BRONZE = (
+    *(ledger.LEDGER, "ops.staging_bronze_athlete_settings", ledger.LEDGER, bronze.NAME),
+    *(deliveries.DELIVERIES, ledger.LEDGER),
+)
+
+
+@pytest.mark.parametrize(
+    ("last", "statuses"),
+    [
+        # The files that the dead run has read are read again, and found to be there already.
+        (bronze.NAME, [ledger.ABANDONED, ledger.UNCHANGED]),
+        (deliveries.DELIVERIES, [ledger.PUBLISHED, ledger.UNCHANGED]),
+    ],
+)
+def test_a_delivery_of_a_dead_run_is_neither_lost_nor_counted_twice(
+    quick_spark: SparkSession, tmp_path: Path, last: str, statuses: list[str]
+) -> None:
+    landing, warehouse = tmp_path / "landing", tmp_path / "warehouse"
+    folder = landing / "athlete_settings"
+    folder.mkdir(parents=True)
+
+    def deliver(name: str, *athletes: int) -> None:
+        lines = (f'{{"athlete_id": {athlete}, "valid_from": "2026-01-01"}}' for athlete in athletes)
+        (folder / name).write_text("\n".join(lines), encoding="utf-8")
+        os.utime(folder / name, (NOW.timestamp(), NOW.timestamp()))
+
+    def caught_up() -> Entry:
+        jobs = {FEATURE_ACTIVITY: (bronze.TABLE,)}
+        return run(quick_spark, landing, warehouse, jobs=jobs)[bronze.NAME]
+
+    deliver("first.jsonl", 1, 2)
+    assert caught_up().rows_inserted == 2
+    deliver("second.jsonl", 3, 4, 5)
+    with faults(warehouse, OF_BRONZE.index(last) + 1, LAST) as fault, pytest.raises(Death):
+        caught_up()
+    assert fault.commits == list(OF_BRONZE[: OF_BRONZE.index(last) + 1])
+    # The second of them has nothing to do.
+    for healed in (caught_up(), caught_up()):
+        assert (healed.status, healed.rows_inserted) == (ledger.UNCHANGED, 0)
+    found = content(quick_spark, warehouse, bronze.NAME)
+    assert len(found) == len(set(found)) == 5
+    told = lines(quick_spark, warehouse)
+    assert [row["status"] for row in told] == [ledger.PUBLISHED, *statuses, ledger.UNCHANGED]
+    inserted = 2 if last == bronze.NAME else 5
+    assert sum(row["rows_inserted"] for row in told) == inserted
 
 
 def staged_rows(chain: Chain) -> dict[str, tuple[set[tuple[int, float]], set[int]]]:

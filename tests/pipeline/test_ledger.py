@@ -70,7 +70,7 @@ def test_the_events_of_a_run_are_one_line_for_each_table(warehouse: Warehouse) -
     checks = [Verdict("rule", 2.0, 0.0, "error", "FAIL")]
     dead = event("1", "", 0, tables=[A, B, C])
     # It has published A, which the run after it found out; of C nothing is known.
-    of_dead = [audited("1", A, 1, rows_inserted=3), audited("1", B, 2)]
+    of_dead = [audited("1", A, 1, rows_inserted=3), audited("1", B, 2, rows_inserted=7)]
     failed = event("1", A, 3, "FAILED", message="lost the connection")
     found_out = sealed("1", A, 11, 4, rows_inserted=3)
     second = event("2", "", 10, tables=[A, B, C])
@@ -95,12 +95,15 @@ def test_the_events_of_a_run_are_one_line_for_each_table(warehouse: Warehouse) -
         ("3", B): "STARTED",
     }
     by_table = {(row["run_id"], row["table_name"]): row for row in told}
-    assert by_table["1", A]["rows_inserted"] == 3
+    assert (by_table["1", A]["rows_inserted"], by_table["1", B]["rows_inserted"]) == (3, 0)
     assert "a later one started over" in by_table["1", C]["message"]
     assert by_table["2", B]["message"] == "no"
     assert ledger.rejected(warehouse, "2") == {B: {"rule": 2.0}}
     assert ledger.rejected(warehouse, "1") == {}
     assert ledger.table_names(warehouse) == {A, B, C}
+    # It may have staged rows of a table, of which it could say nothing more.
+    ledger.append(warehouse, [event("4", "", 30, tables=["predictions.d"])])
+    assert ledger.table_names(warehouse) == {A, B, C, "predictions.d"}
 
 
 def test_events_that_wait_come_with_the_next_ones_in_their_order(warehouse: Warehouse) -> None:

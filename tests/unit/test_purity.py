@@ -17,7 +17,7 @@ MODULES = sorted(SOURCE.glob("**/*.py"))
 EDGES = ("settings.py", "session.py", "pipeline/execute.py", "cli/", "generate/")
 # They date events of the ledger, or look for recent ones; no content depends on it.
 KEEPERS_OF_TIMES = (
-    *("operations/erase.py", "publish/claim.py", "publish/recovery.py", "publish/steps.py"),
+    *("operations/erase.py", "publish/claim.py", "publish/steps.py"),
     *("store/ledger.py", "store/state.py"),
 )
 

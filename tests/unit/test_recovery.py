@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from paceline.publish.recovery import lost_seal
+from paceline.publish.recovery import known_seals, lost_seal
 from paceline.store import ledger
 from paceline.store.ledger import Entry, Verdict
 from paceline.store.state import Sealed, State
@@ -44,6 +44,12 @@ class Tables:
     version: int = 8
     asked: int = 0
 
+    def exists(self, name):
+        return name == NAME
+
+    def register(self, name):
+        assert name == NAME
+
     def position(self, name):
         self.asked += 1
         return Position(name, self.table_id, self.version)
@@ -60,14 +66,14 @@ def found(commits=(MERGE,), audited=AUDITED, sealed=SEALED, **of_table):
 
 def test_the_marked_commit_after_the_sealed_version_is_sealed_as_was_audited():
     seal = found()
-    assert seal.finished_at is not None
     expected = replace(
         AUDITED,
         event="SEALED",
         status="PUBLISHED",
         at=None,
         target_version=8,
-        finished_at=seal.finished_at,
+        # It has not taken until now.
+        finished_at=AT,
     )
     assert seal == expected
     # Its checks are in AUDITED, and are not told twice.
@@ -124,3 +130,13 @@ def test_without_a_seal_or_an_audit_no_table_is_asked():
         tables = Tables([MERGE])
         assert lost_seal(NAME, state, tables) is None
         assert tables.asked == 0
+
+
+def test_who_only_reads_knows_what_a_dead_run_has_published():
+    gone = replace(AUDITED, table_name="silver.gone")
+    state = State({NAME: SEALED, "silver.gone": SEALED}, {NAME: AUDITED, "silver.gone": gone})
+    seals = known_seals(state, Tables([MERGE]))
+    assert seals["silver.gone"] is SEALED
+    assert (seals[NAME].run_id, seals[NAME].target_version) == (AUDITED.run_id, 8)
+    assert seals[NAME].cursor == {SOURCE: Position(SOURCE, "b", 5)}
+    assert known_seals(state, Tables([]))[NAME] is SEALED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -20,11 +20,12 @@ from paceline.pipeline.arguments import Options
 from paceline.pipeline.execute import execute
 from paceline.pipeline.jobs import Jobs, tables_of
 from paceline.publish.claim import Hook, no_hook
+from paceline.publish.recovery import known_seals
 from paceline.publish.staged import staging_name
 from paceline.session import disk_trouble, lock
 from paceline.settings import conf_directory, load_settings
 from paceline.store.ledger import Entry
-from paceline.store.state import read_state
+from paceline.store.state import Sealed, read_state
 from paceline.store.warehouse import local_root
 
 if TYPE_CHECKING:
@@ -138,9 +139,10 @@ def _run_dry(
     spark: SparkSession | None,
     now: datetime | None,
 ) -> Plan:
-    before = (
-        {} if is_empty(root) else read_state(opened(root, "", options.schema, is_run=True)).sealed
-    )
+    before: Mapping[str, Sealed] = {}
+    if not is_empty(root):
+        warehouse = opened(root, "", options.schema, is_run=True)
+        before = known_seals(read_state(warehouse), warehouse)
     entries = execute(
         jobs,
         options,

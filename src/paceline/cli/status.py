@@ -17,6 +17,7 @@ from paceline.pipeline.execute import policies_in_force
 from paceline.publish.audit import ERROR, FAIL
 from paceline.publish.changes import changes
 from paceline.publish.fingerprint import fingerprint
+from paceline.publish.recovery import known_seals
 from paceline.recipe import Context, Table
 from paceline.settings import Settings, conf_directory, load_settings
 from paceline.sources.files import listing
@@ -85,7 +86,7 @@ def _tables(
 ) -> list[Facts]:
     directory = conf_directory(options.conf)
     settings, contracts = load_settings(directory), load_all(directory / "contracts")
-    sealed = read_state(warehouse).sealed
+    sealed = known_seals(read_state(warehouse), warehouse)
     context = Context(
         settings=settings.for_recipes(),
         contracts=contracts,

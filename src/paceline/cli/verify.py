@@ -15,6 +15,7 @@ from paceline.errors import PacelineError, UsageError
 from paceline.operations.verify import Difference, Finding, sample, verify
 from paceline.pipeline.arguments import Options
 from paceline.pipeline.execute import policies_in_force
+from paceline.publish.recovery import known_seals
 from paceline.recipe import Context, Table
 from paceline.session import lock
 from paceline.settings import conf_directory, load_settings
@@ -63,15 +64,13 @@ def verify_tables(
     with lock(root):
         started_at = datetime.now(UTC)
         warehouse = opened(root, catalog, options.schema)
-        state = read_state(warehouse)
-        tables = _known(
-            warehouse, [table for table in made if table.name in state.sealed], contracts
-        )
+        sealed = known_seals(read_state(warehouse), warehouse)
+        tables = _known(warehouse, [table for table in made if table.name in sealed], contracts)
         policies = policies_in_force(contracts, options.policy)
         context = Context(settings, contracts, policies)
         chosen = sample(tables, contracts, athletes, warehouse) if athletes and tables else None
         asked = set(names if table_name is None else [table_name])
-        findings = verify(made, asked, state.sealed, context, warehouse, chosen)
+        findings = verify(made, asked, sealed, context, warehouse, chosen)
         scope = None if chosen is None else f"a sample of {len(chosen)} athletes"
         run_id = new_run_id(started_at)
         common = Entry(
@@ -80,7 +79,7 @@ def verify_tables(
             code_version=__version__,
             started_at=started_at,
         )
-        entries = [_entry(common, f, state.sealed, contracts[f.table_name]) for f in findings]
+        entries = [_entry(common, f, sealed, contracts[f.table_name]) for f in findings]
         ledger.append(warehouse, entries)
     shown = findings if is_personal else [_hidden(f, contracts[f.table_name]) for f in findings]
     if as_json:

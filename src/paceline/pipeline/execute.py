@@ -114,6 +114,8 @@ def execute(
                 raise failure from error
             raise
         finally:
+            with suppress(Exception):  # what waits is not lost with an error
+                common.journal.write()
             if not is_dry_run:
                 entries = [outcome.entry for outcome in outcomes.values()]
                 _alert(jobs, entries, failure, warehouse)

@@ -14,7 +14,7 @@ from paceline.publish.fingerprint import fingerprint
 from paceline.publish.recovery import lost_seal
 from paceline.publish.staged import staging_name
 from paceline.recipe import Context, Table
-from paceline.store import ledger, quarantine
+from paceline.store import deliveries, ledger, quarantine
 from paceline.store.ledger import Entry, Journal
 from paceline.store.state import Sealed, State, read_state, sealed_by
 from paceline.store.warehouse import Position, Warehouse
@@ -138,7 +138,7 @@ class Claim:
         run, sealed = self.run, self.sealed
         if not run.is_alone or self.attempt > 1:
             return None
-        if sealed is None:
+        if sealed is None or self.changes.full_compare_reason is not None:
             return 0 if run.warehouse.version(quarantine.QUARANTINE) == 0 else None
         if self.table.name in run.state.unsealed and not self.is_after_crash:
             return None
@@ -184,10 +184,13 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
     Raises:
         PacelineError: when an input has been lost, so that following it would empty the table.
     """
-    if attempt > 1:
-        # Somebody else has published since this run has read what the ledger knows.
+    if attempt > 1 or (table.name in run.state.unsealed and not run.is_alone):
+        # Somebody else has published, or may have, since this run has read what the ledger knows.
         run = replace(run, state=read_state(run.warehouse, run.recipes))
     lost = lost_seal(table.name, run.state, run.warehouse)
+    is_fed = not table.inputs
+    if lost and is_fed and not deliveries.are_noted(run.warehouse, table.name, lost.run_id):
+        lost = None  # the same files come again, and what is there of them has to be looked for
     if lost is not None:
         run.journal.write(lost)
         known = dict(run.state.sealed) | {table.name: sealed_by(lost)}

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from paceline.store import ledger
 from paceline.store.ledger import Entry
-from paceline.store.state import State
+from paceline.store.state import Sealed, State, sealed_by
 from paceline.store.warehouse import Warehouse
+
+
+def known_seals(state: State, warehouse: Warehouse) -> dict[str, Sealed]:
+    """By table, its last seal, or the one that a dead run has not come to write."""
+    seals = dict(state.sealed)
+    for name in filter(warehouse.exists, state.unsealed):
+        warehouse.register(name)
+        lost = lost_seal(name, state, warehouse)
+        if lost is not None:
+            seals[name] = sealed_by(lost)
+    return seals
 
 
 def lost_seal(table_name: str, state: State, warehouse: Warehouse) -> Entry | None:
@@ -46,6 +56,6 @@ def lost_seal(table_name: str, state: State, warehouse: Warehouse) -> Entry | No
                 event=ledger.SEALED_EVENT,
                 at=None,
                 target_version=commit.version,
-                finished_at=datetime.now(UTC),
+                finished_at=audited.at,
             )
     return None

@@ -146,11 +146,10 @@ def _compared(claimed: Claim, scope: Scope) -> DataFrame:
 
 
 def _new_rows(claimed: Claim, frame: DataFrame) -> DataFrame:
-    """Records of new deliveries; after a crash, without those that are there already."""
+    """Records of new deliveries; after a lost seal, without those that are there already."""
     contract = claimed.contract
     rows = claimed.table.rows(EVERYTHING, {"landing": frame}, claimed.own(), claimed.context)
-    is_doubtful = claimed.changes.full_compare_reason is not None or claimed.is_after_crash
-    if is_doubtful and not claimed.is_first:
+    if claimed.changes.full_compare_reason is not None and not claimed.is_first:
         rows = rows.join(claimed.own().select(*contract.key), [*contract.key], "left_anti")
         rows = rows.select(*contract.column_names)
     expected = diff.judged(rows, contract, claimed.policy)

@@ -363,7 +363,9 @@ def _is_vain(claimed: Claim, entry: Entry) -> bool:
 def _refuse_overtaken(claimed: Claim) -> None:
     """Raises `StaleError` when another run has sealed the table since this one has claimed it."""
     sealed = last_sealed(claimed.run.warehouse, claimed.table.name)
-    if sealed != (claimed.sealed.run_id if claimed.sealed else None):
+    # Another run may have found out that this one has published, and sealed for it.
+    known = (claimed.sealed.run_id if claimed.sealed else None, claimed.run.run_id)
+    if sealed not in known:
         raise StaleError(
             f"{claimed.table.name} was published by run {sealed} in between: run again."
         )

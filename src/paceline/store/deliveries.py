@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from paceline.sql import literal
 from paceline.store.ledger import append_rows
 from paceline.store.warehouse import Warehouse
 
@@ -34,6 +35,15 @@ def known(warehouse: Warehouse) -> dict[str, list[Noted]]:
         table_name, *of_file = row
         found[table_name].append(Noted(*of_file))
     return found
+
+
+def are_noted(warehouse: Warehouse, table_name: str, run_id: str) -> bool:
+    """Whether a run has noted what it has read for a table."""
+    rows = warehouse.spark.sql(
+        f"SELECT 1 FROM {warehouse.identifier(DELIVERIES)} WHERE run_id = {literal(run_id)}"
+        f" AND table_name = {literal(table_name)} LIMIT 1"
+    )
+    return bool(rows.collect())
 
 
 def remember(warehouse: Warehouse, rows: Sequence[tuple[Any, ...]]) -> None:

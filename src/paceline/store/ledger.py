@@ -46,6 +46,8 @@ _EVENTS = {
     VERIFIED: VERIFIED,
 }
 
+_ROWS = ("rows_inserted", "rows_updated", "rows_deleted")
+
 _POSITIONS = "ARRAY<STRUCT<table_name STRING, table_id STRING, version BIGINT>>"
 _CHECK = "check_name STRING, observed DOUBLE, threshold DOUBLE, severity STRING, verdict STRING"
 
@@ -216,11 +218,14 @@ def lines(warehouse: Warehouse) -> str:
     """SQL for one row for each run and table, with the columns of the ledger.
 
     What is sealed stays so, whatever came after it. A run that has not ended a table has STARTED
-    it; when others have written events since its last one, it has ABANDONED it.
+    it, and what AUDITED foresaw is not published yet; when others have written events since its
+    last one, it has ABANDONED it.
     """
     name = warehouse.identifier(LEDGER)
     is_over = f"line.status = 'STARTED' AND last_at < (SELECT max(at) FROM {name})"
-    columns = {f.name: f"line.{f.name}" for f in fields(Entry)} | {
+    columns = {f.name: f"line.{f.name}" for f in fields(Entry)}
+    columns |= {foreseen: f"IF(line.status <> 'STARTED', line.{foreseen}, 0)" for foreseen in _ROWS}
+    columns |= {
         "table_name": "of_table",
         "status": f"IF({is_over}, 'ABANDONED', line.status)",
         "message": f"IF({is_over}, '{_SILENT}', line.message)",
@@ -230,7 +235,7 @@ def lines(warehouse: Warehouse) -> str:
         SELECT {selected} FROM (
             SELECT of_table, max(max(at)) OVER (PARTITION BY run_id) AS last_at,
                 max_by(struct({", ".join(columns)}),
-                    struct(event IN ('SEALED', 'VERIFIED'), at)) AS line
+                    struct(event IN ('SEALED', 'VERIFIED'), status = 'PUBLISHED', at)) AS line
             FROM (
                 SELECT *, coalesce(table_name, of_job) AS of_table
                 FROM {name} LATERAL VIEW OUTER explode(tables) AS of_job
@@ -251,9 +256,10 @@ def checks(warehouse: Warehouse) -> str:
 
 def table_names(warehouse: Warehouse) -> set[str]:
     """All tables that a run has ever dealt with."""
+    name = warehouse.identifier(LEDGER)
     rows = warehouse.spark.sql(
-        f"SELECT DISTINCT table_name FROM {warehouse.identifier(LEDGER)}"
-        " WHERE table_name IS NOT NULL"
+        f"SELECT table_name FROM {name} WHERE table_name IS NOT NULL"
+        f" UNION SELECT explode(tables) FROM {name}"
     )
     return {row["table_name"] for row in rows.collect()}
 

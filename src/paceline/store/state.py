@@ -116,7 +116,7 @@ def _state(warehouse: Warehouse, condition: str) -> State:
         SELECT table_name,
             max_by({event}, at) FILTER (WHERE event = 'SEALED') AS sealed,
             max_by({event}, at) FILTER (WHERE event = 'AUDITED' AND status = 'STARTED') AS audited,
-            sort_array(collect_list({written}) FILTER (WHERE {is_usual}), FALSE) AS usual
+            sort_array(collect_set({written}) FILTER (WHERE {is_usual}), FALSE) AS usual
         FROM {warehouse.identifier(LEDGER)} WHERE table_name IS NOT NULL AND {condition}
         GROUP BY table_name
         """
@@ -139,4 +139,4 @@ def _entry(row: Row | None) -> Entry | None:
 def _is_after(audited: Entry, sealed: Entry) -> bool:
     assert audited.at is not None
     assert sealed.at is not None
-    return audited.run_id != sealed.run_id and audited.at > sealed.at
+    return audited.at > sealed.at

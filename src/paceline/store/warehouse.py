@@ -278,7 +278,7 @@ class Warehouse:
         if self.root is not None:
             # Delta would replay the log of each new version to say how large the table is, too.
             checksum = self._path(table_name) / "_delta_log" / f"{version:020}.crc"
-            with suppress(OSError, ValueError, KeyError):
+            with suppress(OSError, ValueError, KeyError, TypeError):
                 table_id: str = json.loads(checksum.read_bytes())["metadata"]["id"]
                 return table_id
         # Collected as they are: to select a column of them would be a job of Spark.
