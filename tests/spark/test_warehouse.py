@@ -72,7 +72,7 @@ def test_a_table_of_others_is_never_taken_for_ours(
     other = Warehouse(spark, tmp_path / "mine", schemas={"silver": "paceline_silver"})
     other.create_schemas()
     other.create("silver.notes", DDL, {})
-    assert other.properties("silver.notes")[LAYOUT_PROPERTY] == "1"
+    assert other.properties("silver.notes")[LAYOUT_PROPERTY] == "2"
 
 
 def test_a_commit_that_the_history_no_longer_lists_is_a_rewrite(
@@ -88,7 +88,9 @@ def test_a_commit_that_the_history_no_longer_lists_is_a_rewrite(
         spark.sql("ALTER TABLE silver.runs SET TBLPROPERTIES ('a' = 'b')")
 
     def rewrites(version: int) -> int:
-        return warehouse.rewrites_since(Position("silver.runs", table_id, version))
+        found = warehouse.rewrites_since(Position("silver.runs", table_id, version))
+        assert [commit.version for commit in found] == list(range(version + 1, 3))
+        return len(found)
 
     assert [rewrites(version) for version in range(5)] == [2, 1, 0, 0, 0]
     log = tmp_path / "silver" / "runs" / "_delta_log"
