@@ -68,9 +68,8 @@ def spark(
     from paceline.session import session
 
     with pytest.MonkeyPatch.context() as patch:
-        # Jobs are over before Java's better compiler pays; a session of all tests is not. Pauses
-        # hurt nobody here, and a collector that avoids them costs a twentieth.
-        java = "-XX:ReservedCodeCacheSize=512m -XX:+UseParallelGC"
+        # Jobs are over before Java's better compiler pays; a session of all tests is not.
+        java = "-XX:ReservedCodeCacheSize=512m"
         if sys.platform == "linux":
             # Without its native library, Hadoop starts chmod and readlink some hundred times a run.
             java += " -Djdk.lang.Process.launchMechanism=VFORK"
