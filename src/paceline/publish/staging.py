@@ -161,11 +161,16 @@ def _written(claimed: Claim, differences: DataFrame, scope: Scope) -> dict[str, 
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
+    # Each count costs time for every row, so that what cannot occur is not counted.
+    is_first = staged.REPLACES not in differences.columns
+    ops = (staged.INSERT, staged.REFUSE) if is_first else staged.OPS
+    ours = (recipe.CURRENT, recipe.QUARANTINED)
+    dispositions = recipe.DISPOSITIONS if claimed.table.judges_records else ours
     observed = Observation()
-    tallies = [F.count_if(F.col(staged.OP) == op).alias(op) for op in staged.OPS]
+    tallies = [F.count_if(F.col(staged.OP) == op).alias(op) for op in ops]
     tallies += [
         F.count_if(F.col(recipe.DISPOSITION) == disposition).alias(disposition)
-        for disposition in recipe.DISPOSITIONS
+        for disposition in dispositions
     ]
     is_far = F.col(staged.OP).isin(*staged.ROW_OPS) & ~F.expr(scope.predicate(since=scope.since))
     tallies.append(F.count_if(is_far).alias(_FAR))
