@@ -39,13 +39,14 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     findings = Findings()
     bench = Bench(SIZES[arguments.size], Worlds(work), work, findings)
-    before, done = _read(path), []
+    made_with = about(arguments.size)
+    before, done = _of_commit(made_with["commit"], _read(path)), []
     path.parent.mkdir(parents=True, exist_ok=True)
     for name in arguments.only:
         run(bench, name)
         done.append(name)
         # After each experiment: the whole may take hours.
-        results = about(arguments.size) | merged(before, asdict(findings), done)
+        results = made_with | merged(before, asdict(findings), done)
         text = json.dumps(without_paths(results), indent=1)
         path.write_text(text + "\n", encoding="utf-8")
     bench.worlds.close()
@@ -71,7 +72,8 @@ def _arguments() -> argparse.Namespace:
         "--only",
         type=_names,
         default=tuple(EXPERIMENTS),
-        help=f"some of {', '.join(EXPERIMENTS)}, with commas; the others keep their results",
+        help=f"some of {', '.join(EXPERIMENTS)}, with commas; the others keep their results of the "
+        "same commit",
     )
     parser.add_argument(
         "--check", action="store_true", help="exit with 1 when a guarded figure is worse"
@@ -142,7 +144,6 @@ def table(reached: Sequence[goals.Reached]) -> str:
     lines = []
     for goal in reached:
         verdict = "not measured" if goal.value is None else "met" if goal.is_met else "MISSED"
-        verdict += "" if goal.is_large_enough else f", but needs {goal.needs}"
         verdict += "" if goal.holds else ", WORSE THAN BEFORE"
         shown = f"{number(goal.value)} {goal.unit if goal.value is not None else ''}"
         lines.append(f"{goal.name:<82} {shown:>14}  {verdict:<12} ({goal.goal_text})")
@@ -154,6 +155,11 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def _of_commit(commit: str | None, results: dict[str, Any]) -> dict[str, Any]:
+    """Results that were made with this commit; nothing where they were not, or nobody can say."""
+    return results if commit and results.get("commit") == commit else {}
 
 
 def _cpu() -> str:

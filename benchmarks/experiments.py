@@ -9,7 +9,7 @@ from time import monotonic
 from benchmarks.backfills import backfill, memory, skew
 from benchmarks.bench import Bench
 from benchmarks.growth import growth
-from benchmarks.increments import athletes, change, history, late, new_day, small
+from benchmarks.increments import athletes, change, history, late, ledger, new_day, small
 from benchmarks.runner import FailedError, SlowError, tell
 
 
@@ -33,7 +33,7 @@ EXPERIMENTS: Mapping[str, Callable[[Bench], None]] = {
     function.__name__: function
     for function in (
         *(change, athletes, new_day, late, history),
-        *(growth, small, skew, audit, backfill, memory),
+        *(growth, small, ledger, skew, audit, backfill, memory),
     )
 }
 

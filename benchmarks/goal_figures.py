@@ -103,9 +103,15 @@ def jobs(found: list[Line]) -> float:
     return sum(line.settled.get("jobs") or 0 for line in found)
 
 
-def most_jobs(found: list[Line]) -> float:
-    """Spark jobs of the job with most."""
-    return max(line.settled.get("jobs") or 0 for line in found)
+def jobs_of(contender: str) -> Callable[[list[Line]], float]:
+    """Spark jobs of one of the jobs."""
+    return lambda found: jobs([line for line in found if line.contender == contender])
+
+
+def many_runs_against_few(results: Document) -> float | None:
+    """CPU of an idle run after the most earlier runs against that after the fewest."""
+    found = sorted(lines(results, "ledger"), key=lambda line: line.case["past_runs"])
+    return ratio(cpu(found[-1]), cpu(found[0])) if found else None
 
 
 def _commits(found: list[Line], is_counted: Callable[[str], bool]) -> list[int]:
@@ -142,16 +148,9 @@ def most_published_commits(found: list[Line]) -> float:
     return max(counts, default=0)
 
 
-def ops_commits_per_table(found: list[Line]) -> float:
-    """Commits to ops and staging against tables published."""
-    ops = sum(_commits(found, lambda name: name.startswith(STAGED_OR_KEPT)))
-    published = [
-        name
-        for line in found
-        for name in line.settled.get("commits") or {}
-        if not name.startswith(STAGED_OR_KEPT)
-    ]
-    return ops / max(len(published), 1)
+def ops_commits(found: list[Line]) -> float:
+    """Commits to ops and staging, of both jobs."""
+    return sum(_commits(found, lambda name: name.startswith(STAGED_OR_KEPT)))
 
 
 def finished_with_small_heap(results: Document) -> float | None:

@@ -18,7 +18,7 @@ MAINTAINED_EVERY = 7
 
 
 def growth(bench: Bench) -> None:
-    """Many daily runs in a row; with maintenance both feature tables are compacted every week.
+    """Many daily runs in a row; with maintenance, tables and ledger are compacted every week.
 
     Until the first maintenance both ways are the same, so these runs are made once and stand in the
     results of both.

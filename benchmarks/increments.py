@@ -15,6 +15,9 @@ from benchmarks.worlds import copied
 
 WAYS = ("exact", "whole")
 """Compute what the change can reach, or the whole table; written is what differs."""
+PAST_RUNS = (10, 1_000)
+# What is compared is a few per cent, and an idle run takes seconds.
+LEDGER_ROUNDS = 5
 AN_ACTIVITY = {
     "id": 9_000_000_001,
     "athlete": {"id": 1001},
@@ -101,6 +104,21 @@ def small(bench: Bench) -> None:
     received = bench.rounds_folder / "feature_activity" / "round" / WAREHOUSE
     busy = [_feature_activity(one, more, before, worker), _feature_rolling(one, received, worker)]
     bench.turns("small", [*idle, *idle, *busy])
+
+
+def ledger(bench: Bench) -> None:
+    """A run of both jobs that finds nothing, after few and after many earlier runs."""
+    landing = bench.worlds.landing(*bench.size.small)
+    after = {runs: bench.worlds.after_runs(landing, runs) for runs in PAST_RUNS}
+    worker = bench.worlds.warm(bench.worlds.landed(landing))
+
+    def idle(runs: int, world: Path) -> Entrant:
+        def arrange(place: Path) -> dict[str, str]:
+            return {"landing": str(landing), "warehouse": copied(world, place)}
+
+        return Entrant("full", {"past_runs": runs}, "full.run_both", arrange, worker=worker)
+
+    bench.turns("ledger", [idle(*each) for each in after.items()], rounds=LEDGER_ROUNDS)
 
 
 def _turns(

@@ -36,12 +36,6 @@ class Reached(Protocol):
     is_met: bool
     unit: str
     size: str | None
-    needs: str | None
-
-    @property
-    def is_large_enough(self) -> bool:
-        """Whether its worlds are of the size that the goal is about."""
-        ...
 
 
 def main() -> None:
@@ -61,7 +55,8 @@ def load(paths: Sequence[Path]) -> list[Document]:
     """Reads results files, those of the largest size first.
 
     Raises:
-        SystemExit: when there is none, or one is no results file.
+        SystemExit: when there is none, one is no results file, or one is of a state of the code
+            that no commit holds.
     """
     if not paths:
         raise SystemExit("There are no results to render: run `make bench` first.")
@@ -73,6 +68,11 @@ def load(paths: Sequence[Path]) -> list[Document]:
             raise SystemExit(f"{path} cannot be read ({error}): name a results file.") from error
         if not isinstance(document, dict) or not document.keys() >= NEEDED:
             raise SystemExit(f"{path} is no results file: name one that `make bench` wrote.")
+        if str(document.get("commit")).endswith("-dirty"):
+            raise SystemExit(
+                f"{path} was measured with changes that no commit holds: commit them, and measure "
+                "again."
+            )
         documents.append(document)
     return sorted(documents, key=lambda document: _rank(document.get("size")))
 
@@ -149,7 +149,6 @@ def render(
         others=[name for name in sections if name not in SECTIONS],
         goals=goal_table(reached) if reached else "",
         missed=[(goal.name, notes.get(goal.name)) for goal in reached if _is_missed(goal)],
-        is_small=any(not goal.is_large_enough for goal in reached),
         counts=(sum(goal.is_met for goal in measured(reached)), len(measured(reached))),
         agreement=agreement(sections),
         failures=failures(documents, sections),
@@ -174,7 +173,6 @@ def goal_table(reached: Sequence[Reached]) -> str:
         verdict = "not measured" if goal.value is None else verdict
         name, text = figures.cell(goal.name), figures.cell(goal.goal_text)
         size = figures.NOTHING if goal.value is None else goal.size or figures.NOTHING
-        size += "" if goal.is_large_enough else f", needs {goal.needs}"
         rows.append(f"| {name} | {text} | {_value(goal)} | {verdict} | {size} |")
     return "\n".join(rows)
 

@@ -137,6 +137,20 @@ def _upkeep(found: Sequence[Line]) -> Mapping[str, float | None]:
     return {"maintenance": ratio(settled.get("maintenance_cpu_s"), settled.get("cpu_s"))}
 
 
+def ledger(document: Document, found: Sequence[Line]) -> Section:
+    """An idle run after more and more runs, against one after the fewest."""
+    ordered = sorted(found, key=lambda line: line.case["past_runs"])
+    fewest = ordered[0].settled.get("cpu_s")
+    columns = {
+        "earlier runs": lambda line: figures.number(line.case["past_runs"]),
+        "CPU / fewest": lambda line: times(ratio(line.settled.get("cpu_s"), fewest)),
+        "bytes read": lambda line: size(line.settled.get("read_bytes")),
+        "Spark jobs": lambda line: figures.number(line.settled.get("jobs")),
+        "CPU s": lambda line: seconds(line.settled.get("cpu_s")),
+    }
+    return Section(document, figures.table(columns, ordered))
+
+
 def extreme(document: Document, found: Sequence[Line]) -> Section:
     """Work that goes to the limits of the memory, or of a task."""
     columns = {
@@ -181,6 +195,7 @@ SECTIONS: Mapping[str, Callable[[Document, Sequence[Line]], Section]] = {
     "small": small,
     "audit": audit,
     "growth": growth,
+    "ledger": ledger,
     "skew": extreme,
     "memory": extreme,
 }

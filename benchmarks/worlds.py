@@ -113,6 +113,16 @@ class Worlds:
 
         return self._kept(f"landed-{landing.name}", build)
 
+    def after_runs(self, landing: Path, runs: int) -> Path:
+        """The same as `landed`, with the events of so many earlier runs in the ledger."""
+        source = self.landed(landing)
+
+        def build(path: Path) -> None:
+            prepare(str(source), str(path))
+            self._ask("upstream.remember", warehouse=str(path), runs=runs)
+
+        return self._kept(f"after-{runs}-runs-{landing.name}", build)
+
     @property
     def worker(self) -> Worker:
         """The process that builds; it starts with its first request."""

@@ -9,7 +9,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -20,6 +23,7 @@ from paceline.pipeline.arguments import Options
 from paceline.pipeline.execute import execute
 from paceline.pipeline.jobs import FEATURE_ACTIVITY, JOBS
 from paceline.publish import steps
+from paceline.store.ledger import LEDGER
 from paceline.store.warehouse import Warehouse
 
 ATHLETES_A_FILE = 250
@@ -86,10 +90,27 @@ def add(warehouse: str, day: str, athletes: int, of: int, activities: int = 1) -
     _append(tables, rows.select(*(added.get(name, F.col(name)).alias(name) for name in _names())))
 
 
+def remember(warehouse: str, runs: int) -> None:
+    """Adds earlier runs to the ledger, one a day and a commit each, back from yesterday.
+
+    Each says what the runs that the warehouse has had say together.
+    """
+    path = str(Path(warehouse).joinpath(*LEDGER.split(".")))
+    events = DeltaTable(path).to_pyarrow_table()
+    for day in range(runs, 0, -1):
+        earlier = events
+        for name in ("at", "started_at", "finished_at"):
+            moved = pc.subtract(events[name], pa.scalar(timedelta(days=day)))
+            earlier = earlier.set_column(events.column_names.index(name), name, moved)
+        ids = pc.binary_join_element_wise(events["run_id"], str(day), "-")
+        earlier = earlier.set_column(events.column_names.index("run_id"), "run_id", ids)
+        write_deltalake(path, earlier.cast(events.schema), mode="append")
+
+
 def optimize(warehouse: str) -> None:
-    """Compacts the small files of both feature tables, as maintenance does."""
+    """Compacts the small files of both feature tables and of the ledger, as maintenance does."""
     tables = _register(warehouse)
-    for name in (ACTIVITIES, ROLLING):
+    for name in (ACTIVITIES, ROLLING, LEDGER):
         compact(tables, name)
 
 
@@ -112,7 +133,7 @@ def _warehouse(path: str) -> Warehouse:
 
 def _register(path: str) -> Warehouse:
     tables = _warehouse(path)
-    for name in (ACTIVITIES, ROLLING):
+    for name in (ACTIVITIES, ROLLING, LEDGER):
         if tables.exists(name):
             tables.register(name)
     return tables

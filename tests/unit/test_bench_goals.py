@@ -20,7 +20,8 @@ def measured(experiment: str, contender: str, case: dict[str, Any], **found: Any
 
 
 def value_of(name: str, *measurements: dict[str, Any], **others: Any) -> float | None:
-    results = {"measurements": list(measurements), "agreement": [], "failures": []} | others
+    found = {"measurements": list(measurements), "agreement": [], "failures": []}
+    results = {"size": "full"} | found | others
     (found,) = (one for one in goals.reached(results) if one.name.startswith(name))
     return found.value
 
@@ -39,12 +40,12 @@ def test_without_results_nothing_is_met_and_nothing_is_broken() -> None:
 def test_a_backfill_is_compared_in_the_largest_case_that_both_have_finished() -> None:
     tiny, small, large = ({"athletes": count, "days": 1095} for count in (20, 2_000, 10_000))
     found = value_of(
-        "Backfill, careful",
-        measured("backfill", "recipe", tiny, cpu_s=1.0),
-        measured("backfill", "careful", tiny, cpu_s=2.0),
-        measured("backfill", "recipe", small, cpu_s=2.0),
-        measured("backfill", "careful", small, cpu_s=12.0),
-        measured("backfill", "recipe", large, cpu_s=11.0),
+        "Backfill, entry point against careful",
+        measured("backfill", "careful", tiny, cpu_s=1.0),
+        measured("backfill", "full", tiny, cpu_s=2.0),
+        measured("backfill", "careful", small, cpu_s=2.0),
+        measured("backfill", "full", small, cpu_s=12.0),
+        measured("backfill", "careful", large, cpu_s=11.0),
     )
     assert found == 6.0
 
@@ -100,15 +101,24 @@ def small(act: str, commits: tuple[dict[str, int], dict[str, int]]) -> list[dict
 
 def test_counts_of_small_runs() -> None:
     features = {"silver.rides": 2, "ops.ledger": 4, "ops.staging_silver_rides": 1}
-    runs = small("one activity", (features, {ROLLING: 1, "ops.verdicts": 1}))
+    runs = small("one activity", (features, {ROLLING: 1, "ops.deliveries": 1}))
     assert value_of("One activity changed: Spark jobs", *runs) == 42
     assert value_of("One activity changed: commits to the published", *runs) == 2
-    assert value_of("One activity changed: commits to ops", *runs) == 3
+    assert value_of("One activity changed: commits to ops", *runs) == 6
     idle = small("nothing", ({"ops.ledger": 1, "ops.staging_silver_rides": 1}, {"ops.ledger": 1}))
     assert value_of("Nothing changed: commits to published", *idle) == 1
     assert value_of("Nothing changed: commits to ops", *idle) == 1
-    assert value_of("Nothing changed: Spark jobs", *idle) == 30
-    assert value_of("Nothing changed: Spark jobs", idle[0]) is None
+    assert value_of("Nothing changed: Spark jobs of Feature_Activity", *idle) == 30
+    assert value_of("Nothing changed: Spark jobs of Feature_Rolling", *idle) == 12
+    assert value_of("Nothing changed: Spark jobs of Feature_Activity", idle[0]) is None
+
+
+def test_an_idle_run_after_many_runs_is_compared_with_one_after_few() -> None:
+    runs = [
+        measured("ledger", "full", {"past_runs": past}, cpu_s=cpu_s)
+        for past, cpu_s in ((1_000, 3.0), (10, 2.0))
+    ]
+    assert value_of("Nothing changed, 1,000 past runs", *runs) == 1.5
 
 
 def test_a_small_world_proves_nothing_of_a_large_one() -> None:
@@ -141,7 +151,20 @@ def test_a_size_decides_what_needs_no_larger_one(
 ) -> None:
     monkeypatch.setattr(goals, "GOALS", (goals.Goal("n", "t", lambda _: 1.0, 2.0, needs=needs),))
     (found,) = goals.reached({"size": size})
-    assert found.is_large_enough == expected
+    assert (found.value, found.is_met) == ((1.0, True) if expected else (None, False))
+
+
+def test_a_guard_looks_at_worlds_that_are_too_small_to_decide(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    goal = goals.Goal("n", "t", lambda _: 3.0, 2.0, guard=2.5, needs="medium")
+    monkeypatch.setattr(goals, "GOALS", (goal,))
+    (found,) = goals.reached({"size": "quick"})
+    assert goals.broken([found]) == [found]
+
+
+def test_a_reason_is_given_for_goals_that_there_are() -> None:
+    assert set(goals.NOTES) <= {goal.name for goal in goals.GOALS}
 
 
 def test_sizes_are_known_by_their_order() -> None:

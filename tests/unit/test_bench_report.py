@@ -24,8 +24,6 @@ class Reached:
     is_met: bool
     unit: str
     size: str | None = "quick"
-    needs: str | None = None
-    is_large_enough: bool = True
 
 
 def measurement(experiment, case, contender, temperature="warm", number=1, **found):
@@ -66,6 +64,7 @@ EVERYTHING = results(
     *increments("small", "act", ["nothing", "one activity"]),
     *increments("skew", "activities_of_one", [200_000]),
     *increments("memory", "heap", ["1 GB"]),
+    *increments("ledger", "past_runs", [10, 1_000]),
     *increments("surprise", "answer", [42]),
     measurement("audit", {"table": "silver.a", "rows": 1000}, "by hand", cpu_s=2.0),
     measurement("audit", {"table": "silver.a", "rows": 1000}, "suite", cpu_s=3.0),
@@ -235,16 +234,27 @@ def test_maintenance_is_compared_with_the_daily_run_before_it(everything):
     assert "The last one" not in read(everything)
 
 
-def test_a_goal_says_which_size_it_needs(tmp_path):
-    decided = Reached("a", "", 1.0, 1, True, "x", needs="quick")
-    small = Reached("b", "", 1.0, 1, True, "x", needs="full", is_large_enough=False)
+def test_changes_that_no_commit_holds_are_not_shown(tmp_path):
+    paths = {commit: tmp_path / f"{commit}.json" for commit in ("1a2b3c4", "1a2b3c4-dirty")}
+    for commit, path in paths.items():
+        path.write_text(json.dumps(results() | {"commit": commit}), encoding="utf-8")
 
-    text = page(tmp_path, results(), reached=[decided, small])
+    assert [one["commit"] for one in report.load([paths["1a2b3c4"]])] == ["1a2b3c4"]
+    with pytest.raises(SystemExit, match=r"1a2b3c4-dirty\.json was measured with changes that"):
+        report.load(list(paths.values()))
 
-    assert rows_of(text)["a"][-1] == "quick"
-    assert rows_of(text)["b"][-1] == "quick, needs full"
-    assert "Where a larger one is needed, that decides" in text
-    assert "Where a larger one is needed" not in page(tmp_path, results(), reached=[decided])
+
+def test_results_of_another_commit_are_not_kept():
+    before = results() | {"commit": "1a2b3c4"}
+
+    assert command._of_commit("1a2b3c4", before) == before
+    assert command._of_commit("5d6e7f8", before) == {}
+    assert command._of_commit(None, results()) == {}
+
+
+def test_a_long_past_is_compared_with_a_short_one(everything):
+    rows = rows_of(read(everything).partition("## A long past")[2])
+    assert (rows["10"][0], rows["1,000"][0]) == ("1.00 x", "2.00 x")
 
 
 def test_how_long_it_took_is_shown_by_size(tmp_path):
