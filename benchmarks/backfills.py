@@ -15,7 +15,7 @@ SLOW = ("careful", "usual")
 FLOORS = ("floor_rewrite", "floor_read")
 """No contenders: they share a process, in which the first of them is measured cold."""
 # As the documentation advises for backfills: Java's default compilers, for everybody alike.
-BACKFILL = "--driver-java-options -XX:TieredStopAtLevel=4"
+BACKFILL = "--driver-java-options -XX:+UseParallelGC"
 
 
 def backfill(bench: Bench) -> None:

@@ -69,7 +69,7 @@ def spark(
 
     with pytest.MonkeyPatch.context() as patch:
         # Jobs are over before Java's better compiler pays; a session of all tests is not.
-        java = "-XX:ReservedCodeCacheSize=512m"
+        java = "-XX:ReservedCodeCacheSize=512m -XX:+UseParallelGC"
         if sys.platform == "linux":
             # Without its native library, Hadoop starts chmod and readlink some hundred times a run.
             java += " -Djdk.lang.Process.launchMechanism=VFORK"

@@ -66,7 +66,7 @@ def session_of_others(near: str) -> SparkSession:
         SparkSession.builder.config(
             "spark.sql.warehouse.dir", str(Path(near).resolve().parent / "default")
         )
-        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=4")
+        .config("spark.driver.extraJavaOptions", "-XX:+UseParallelGC")
         .config("spark.sql.adaptive.enabled", "true")
         .getOrCreate()
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,13 @@ def warehouse(quick_spark: SparkSession, tmp_path: Path) -> Warehouse:
 
 
 def event(run_id: str, table: str, minutes: float, status: str = "STARTED", **more: Any) -> Entry:
-    at = NOW + timedelta(minutes=minutes)
-    return Entry(run_id, "Feature_Activity", table, status, at=at, started_at=at, **more)
+    at = minute(minutes)
+    said: dict[str, Any] = {"at": at, "started_at": at}
+    return Entry(run_id, "Feature_Activity", table, status, **said | more)
+
+
+def minute(number: float) -> datetime:
+    return NOW + timedelta(minutes=number)
 
 
 def sealed(run_id: str, table: str, minutes: float, version: int, **more: Any) -> Entry:
@@ -81,7 +87,9 @@ def test_the_events_of_a_run_are_one_line_for_each_table(warehouse: Warehouse) -
         warehouse, [audited("2", A, 12), sealed("2", A, 12.5, 5), rejected, skipped, lost]
     )
     at_work = [event("3", "", 20, tables=[A, B]), audited("3", A, 21)]
-    ledger.append(warehouse, at_work)
+    # Others may write beside it, without having taken its place.
+    verified = replace(event("v", A, 22, "VERIFIED"), job="verify")
+    ledger.append(warehouse, [*at_work, verified, replace(lost, at=minute(23))])
     assert warehouse.root is not None
     told = lines(warehouse.spark, warehouse.root)
     assert {(row["run_id"], row["table_name"]): row["status"] for row in told} == {
@@ -93,6 +101,7 @@ def test_the_events_of_a_run_are_one_line_for_each_table(warehouse: Warehouse) -
         ("2", C): "SKIPPED",
         ("3", A): "STARTED",
         ("3", B): "STARTED",
+        ("v", A): "VERIFIED",
     }
     by_table = {(row["run_id"], row["table_name"]): row for row in told}
     assert (by_table["1", A]["rows_inserted"], by_table["1", B]["rows_inserted"]) == (3, 0)
@@ -127,13 +136,37 @@ def test_events_that_wait_come_with_the_next_ones_in_their_order(warehouse: Ware
     ]
 
 
+def test_a_clock_that_is_put_back_does_not_put_the_next_run_before_the_last(
+    warehouse: Warehouse,
+) -> None:
+    ahead = 120
+    ledger.append(warehouse, [sealed("1", A, ahead, 5, horizon=date(2026, 6, 1), open_rejects=0)])
+    journal = Journal(warehouse)
+    journal.follow(read_state(warehouse, [A]).newest)
+    journal.wait(sealed("2", A, 0, 6, horizon=date(2026, 7, 1), open_rejects=1, at=None))
+    journal.write(audited("3", A, 0, at=None))
+    state = read_state(warehouse, [A])
+    of_a = state.sealed[A]
+    assert (of_a.run_id, of_a.horizon, of_a.open_rejects) == ("2", date(2026, 7, 1), 1)
+    assert (state.unsealed[A].run_id, state.newest) == (
+        "3",
+        minute(ahead) + timedelta(microseconds=2),
+    )
+
+
 def test_the_newest_seal_counts_and_an_audit_that_came_after_it(warehouse: Warehouse) -> None:
     cursor = [Position("bronze.a", "b", 7)]
     ledger.append(
         warehouse,
         [
-            sealed("1", A, 0, 3, horizon=date(2026, 6, 1), rows_inserted=5, rows_updated=2),
-            sealed("2", A, 2, 4, cursor=cursor, fingerprint="f", horizon=date(2026, 6, 2)),
+            sealed("1", A, 0, 3, horizon=date(2026, 6, 1), usual_rows=[7]),
+            sealed(
+                *("2", A, 2, 4),
+                cursor=cursor,
+                fingerprint="f",
+                horizon=date(2026, 6, 2),
+                usual_rows=[0, 7],
+            ),
             audited("2", A, 1, base_version=3),
             event("3", A, 3, "FAILED"),
             sealed("1", B, 0, 9),
@@ -146,7 +179,6 @@ def test_the_newest_seal_counts_and_an_audit_that_came_after_it(warehouse: Wareh
     of_a = state.sealed[A]
     assert (of_a.run_id, of_a.target_version, of_a.fingerprint) == ("2", 4, "f")
     assert (of_a.cursor, of_a.horizon) == ({"bronze.a": cursor[0]}, date(2026, 6, 2))
-    # The newest first.
     assert of_a.usual_rows == (0, 7)
     assert state.unsealed.keys() == {B}
     of_b = state.unsealed[B]
@@ -198,8 +230,17 @@ def test_the_ledger_of_an_older_release_goes_on_and_nothing_is_compared(chain: C
     assert sorted(chain.statuses()) == sorted(expected)
     # All rows in one commit, its properties in another, and what the run has said.
     assert versions(chain.warehouse)[ledger.LEDGER] == version + 3
-    found = ledger.rejected(Warehouse(chain.spark, chain.warehouse), "rejected")
-    assert found == {silver.NAME: {"rule": 7.0}}
+    warehouse = Warehouse(chain.spark, chain.warehouse)
+    assert ledger.rejected(warehouse, "rejected") == {silver.NAME: {"rule": 7.0}}
+    followed = [
+        line["rows_inserted"] + line["rows_updated"] + line["rows_deleted"]
+        for line in told
+        if line["table_name"] == silver.NAME
+        and line["status"] == "PUBLISHED"
+        and line["full_compare_reason"] is None
+    ]
+    assert followed
+    assert read_state(warehouse).sealed[silver.NAME].usual_rows == tuple(followed[::-1])
 
 
 def write_old(chain: Chain, name: str, ddl: str, rows: list[dict[str, Any]]) -> None:

@@ -29,6 +29,7 @@ AUDITED = Entry(
     cursor=[Position(SOURCE, "b", 5)],
     target_id="s",
     rows_inserted=2,
+    usual_rows=[2, 40],
     fingerprint="rules",
     newest=AT,
 )
@@ -138,5 +139,7 @@ def test_who_only_reads_knows_what_a_dead_run_has_published():
     seals = known_seals(state, Tables([MERGE]))
     assert seals["silver.gone"] is SEALED
     assert (seals[NAME].run_id, seals[NAME].target_version) == (AUDITED.run_id, 8)
+    # A run after a crash knows as well as others what is usual.
+    assert seals[NAME].usual_rows == (2, 40)
     assert seals[NAME].cursor == {SOURCE: Position(SOURCE, "b", 5)}
     assert known_seals(state, Tables([]))[NAME] is SEALED

@@ -145,8 +145,9 @@ def erase_everywhere(
             started_at=started_at,
             finished_at=erased_at,
         )
-        if entries := seals(warehouse, found, stood, state, entry):
-            ledger.append(warehouse, entries)
+        journal = ledger.Journal(warehouse)
+        journal.follow(state.newest)
+        journal.write(*seals(warehouse, found, stood, state, entry))
     checked = tuple(check(warehouse, found, erased_at, datetime.now(UTC)))
     files = tuple(erasures.files_of(warehouse, athlete))
     return Erasure(athlete, run_id, erased_at, files, checked)
@@ -319,6 +320,7 @@ def _entry(
         target_version=target.version,
         rows_deleted=rows,
         touched_entities=int(rows > 0),
+        usual_rows=list(sealed.usual_rows),
         newest=sealed.newest,
         fingerprint=sealed.fingerprint,
     )

@@ -130,7 +130,8 @@ def execute(
 def _started(jobs: Jobs, options: Options, plan: _Plan, warehouse: Warehouse) -> Run:
     """What all jobs share, on the opened warehouse."""
     policies = policies_in_force(plan.contracts, options.policy)
-    state = _opened(jobs, plan, policies, warehouse)
+    state, journal = _opened(jobs, plan, policies, warehouse), Journal(warehouse)
+    journal.follow(state.newest)
     return Run(
         run_id="",
         job="",
@@ -143,7 +144,7 @@ def _started(jobs: Jobs, options: Options, plan: _Plan, warehouse: Warehouse) ->
             horizon=horizon(plan.end, plan.horizon, plan.now),
         ),
         state=state,
-        journal=Journal(warehouse),
+        journal=journal,
         started_at=plan.now,
         code_version=__version__,
         git_commit=options.git_commit or None,

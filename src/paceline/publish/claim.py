@@ -187,6 +187,7 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
     if attempt > 1 or (table.name in run.state.unsealed and not run.is_alone):
         # Somebody else has published, or may have, since this run has read what the ledger knows.
         run = replace(run, state=read_state(run.warehouse, run.recipes))
+        run.journal.follow(run.state.newest)
     lost = lost_seal(table.name, run.state, run.warehouse)
     is_fed = not table.inputs
     if lost and is_fed and not deliveries.are_noted(run.warehouse, table.name, lost.run_id):
@@ -269,9 +270,14 @@ def _common(run: Run) -> Entry:
     )
 
 
-def foresee(claimed: Claim, entry: Entry) -> None:
-    """Fills in what SEALED will say when everything has been published."""
+def foresee(claimed: Claim, entry: Entry, status: str) -> None:
+    """Fills in what SEALED will say when everything has been published, or nothing had to be."""
     sealed = claimed.sealed
+    entry.usual_rows = list(sealed.usual_rows) if sealed else []
+    follows_changes = entry.full_compare_reason is None and entry.window_start is None
+    if status == ledger.PUBLISHED and follows_changes:
+        written = entry.rows_inserted + entry.rows_updated + entry.rows_deleted
+        entry.usual_rows = [written, *entry.usual_rows][: ledger.USUAL_RUNS]
     entry.cursor = _cursor(claimed)
     entry.target_id = claimed.changes.target.table_id
     if claimed.is_window and entry.full_compare_reason is None:
@@ -283,7 +289,7 @@ def foresee(claimed: Claim, entry: Entry) -> None:
 
 def settle(claimed: Claim, entry: Entry, status: str, version: int) -> None:
     """Makes the entry the event SEALED."""
-    foresee(claimed, entry)
+    foresee(claimed, entry, status)
     entry.status, entry.target_version = status, version
     entry.finished_at = datetime.now(UTC)
 

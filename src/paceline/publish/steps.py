@@ -304,7 +304,7 @@ def _audited(claimed: Claim, entry: Entry, result: AuditResult) -> None:
         entry.rows_deleted = result.counts[REMOVE]
         if (before := claimed.open_rejects) is not None:
             entry.open_rejects = before + result.counts[REFUSE] - result.counts[RESOLVE]
-        foresee(claimed, entry)
+        foresee(claimed, entry, ledger.PUBLISHED)
     _record(claimed, entry, result.checks, result)
 
 

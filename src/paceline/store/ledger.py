@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
@@ -30,6 +30,9 @@ STARTED, PUBLISHED, UNCHANGED = "STARTED", "PUBLISHED", "UNCHANGED"
 REJECTED, SKIPPED, FAILED, ABANDONED = "REJECTED", "SKIPPED", "FAILED", "ABANDONED"
 VERIFIED = "VERIFIED"
 SEALED = (PUBLISHED, UNCHANGED)
+
+# As far back a run is compared with others of its table.
+USUAL_RUNS = 30
 
 _SILENT = "the run ended without a word; a later one started over"
 
@@ -82,6 +85,7 @@ rows_unchanged BIGINT COMMENT 'rows compared and equal',
 rows_quarantined BIGINT COMMENT 'records in scope that break a rule or cannot be read',
 rows_superseded BIGINT COMMENT 'records that a better version has replaced, copies and deletes',
 dispositions MAP<STRING, BIGINT> COMMENT 'records read, by what became of them',
+usual_rows ARRAY<BIGINT> COMMENT 'rows that each of the last catch-ups wrote, the newest first',
 open_rejects BIGINT COMMENT 'open rows in ops.quarantine; NULL where others may write them',
 touched_entities BIGINT COMMENT 'athletes with a changed row; NULL where rows are about nobody',
 touched_days BIGINT COMMENT 'calendar days with a changed row; NULL where rows have none',
@@ -147,6 +151,7 @@ class Entry:
     rows_quarantined: int = 0
     rows_superseded: int = 0
     dispositions: dict[str, int] = field(default_factory=dict)
+    usual_rows: list[int] = field(default_factory=list)
     open_rejects: int | None = None
     touched_entities: int | None = None
     touched_days: int | None = None
@@ -164,10 +169,15 @@ class Entry:
 
 
 class Journal:
-    """Writes the events of one execution, those that can wait together with the next ones."""
+    """Writes the events of one execution, those that can wait together with the next ones.
+
+    The newest event counts, so that each is dated after those before it, even where a clock has
+    been put back.
+    """
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
+        self._newest = datetime.min.replace(tzinfo=UTC)
         self._waiting: list[Entry] = []
         self._begun: set[str] = set()
 
@@ -179,14 +189,24 @@ class Journal:
 
     def wait(self, entry: Entry) -> None:
         """Keeps an event, as of now, until the next one is written."""
-        self._waiting.append(dated(entry))
+        self._waiting.append(self._dated(entry))
+
+    def follow(self, newest: datetime | None) -> None:
+        """Dates the next events after one that is known."""
+        self._newest = max(filter(None, (self._newest, newest)))
 
     def write(self, *entries: Entry) -> None:
         """Writes events, after those that have waited, in one commit; none when there is none."""
-        events = [*self._waiting, *map(dated, entries)]
+        events = [*self._waiting, *map(self._dated, entries)]
         if events:
             append(self._warehouse, events)
         self._waiting.clear()
+
+    def _dated(self, entry: Entry) -> Entry:
+        now = max(datetime.now(UTC), self._newest + timedelta(microseconds=1))
+        found = dated(replace(entry, at=entry.at or now))
+        self.follow(found.at)
+        return found
 
 
 def dated(entry: Entry) -> Entry:
@@ -218,11 +238,11 @@ def lines(warehouse: Warehouse) -> str:
     """SQL for one row for each run and table, with the columns of the ledger.
 
     What is sealed stays so, whatever came after it. A run that has not ended a table has STARTED
-    it, and what AUDITED foresaw is not published yet; when others have written events since its
-    last one, it has ABANDONED it.
+    it, and what AUDITED foresaw is not published yet; when another run of its job has written an
+    event since its last one, it has ABANDONED it.
     """
     name = warehouse.identifier(LEDGER)
-    is_over = f"line.status = 'STARTED' AND last_at < (SELECT max(at) FROM {name})"
+    is_over = "line.status = 'STARTED' AND last_at < last_of_job"
     columns = {f.name: f"line.{f.name}" for f in fields(Entry)}
     columns |= {foreseen: f"IF(line.status <> 'STARTED', line.{foreseen}, 0)" for foreseen in _ROWS}
     columns |= {
@@ -234,6 +254,7 @@ def lines(warehouse: Warehouse) -> str:
     return f"""(
         SELECT {selected} FROM (
             SELECT of_table, max(max(at)) OVER (PARTITION BY run_id) AS last_at,
+                max(max(at)) OVER (PARTITION BY job) AS last_of_job,
                 max_by(struct({", ".join(columns)}),
                     struct(event IN ('SEALED', 'VERIFIED'), status = 'PUBLISHED', at)) AS line
             FROM (
@@ -241,7 +262,7 @@ def lines(warehouse: Warehouse) -> str:
                 FROM {name} LATERAL VIEW OUTER explode(tables) AS of_job
                 WHERE event <> 'NOTE'
             )
-            GROUP BY run_id, of_table
+            GROUP BY run_id, job, of_table
         )
     )"""
 
@@ -286,7 +307,7 @@ def entry_of(row: Row) -> Entry:
     for name in ("input_versions", "cursor"):
         cells[name] = [Position(*position) for position in cells[name] or ()]
     cells["checks"] = [Verdict(*check) for check in cells["checks"] or ()]
-    for name in ("tables", "accepted"):
+    for name in ("tables", "accepted", "usual_rows"):
         cells[name] = list(cells[name] or ())
     cells["table_name"] = cells["table_name"] or ""
     cells["dispositions"] = dict(cells["dispositions"] or {})

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 # Twice the longest pause of a workflow that runs once a month, and more than VACUUM leaves.
 RECENT = timedelta(days=35)
-# As far back a run is compared with others of its table.
-_LAST_RUNS = 30
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,12 @@ class State:
         sealed: by table, its last sealed run.
         unsealed: by table, the event AUDITED of a run that may have published since, and has not
             sealed: it has crashed, or is another one that goes on.
+        newest: when the last event of a table was.
     """
 
     sealed: Mapping[str, Sealed]
     unsealed: Mapping[str, Entry]
+    newest: datetime | None = None
 
 
 def read_state(warehouse: Warehouse, tables: Collection[str] | None = None) -> State:
@@ -78,7 +78,7 @@ def read_state(warehouse: Warehouse, tables: Collection[str] | None = None) -> S
     return _state(warehouse, "TRUE")
 
 
-def sealed_by(entry: Entry, usual_rows: tuple[int, ...] = ()) -> Sealed:
+def sealed_by(entry: Entry) -> Sealed:
     """What a run has left behind that has sealed a table with this event."""
     return Sealed(
         {position.table_name: position for position in entry.cursor},
@@ -89,7 +89,7 @@ def sealed_by(entry: Entry, usual_rows: tuple[int, ...] = ()) -> Sealed:
         horizon=entry.horizon,
         run_id=entry.run_id,
         newest=entry.newest,
-        usual_rows=usual_rows,
+        usual_rows=tuple(entry.usual_rows),
         open_rejects=entry.open_rejects,
     )
 
@@ -106,17 +106,11 @@ def last_sealed(warehouse: Warehouse, table_name: str) -> str | None:
 
 def _state(warehouse: Warehouse, condition: str) -> State:
     event = f"struct({', '.join(f.name for f in fields(Entry))})"
-    is_usual = (
-        "event = 'SEALED' AND status = 'PUBLISHED' AND full_compare_reason IS NULL"
-        " AND window_start IS NULL"
-    )
-    written = "struct(at, rows_inserted + rows_updated + rows_deleted AS written)"
     rows = warehouse.spark.sql(
         f"""
-        SELECT table_name,
+        SELECT table_name, max(at) AS newest,
             max_by({event}, at) FILTER (WHERE event = 'SEALED') AS sealed,
-            max_by({event}, at) FILTER (WHERE event = 'AUDITED' AND status = 'STARTED') AS audited,
-            sort_array(collect_set({written}) FILTER (WHERE {is_usual}), FALSE) AS usual
+            max_by({event}, at) FILTER (WHERE event = 'AUDITED' AND status = 'STARTED') AS audited
         FROM {warehouse.identifier(LEDGER)} WHERE table_name IS NOT NULL AND {condition}
         GROUP BY table_name
         """
@@ -125,11 +119,11 @@ def _state(warehouse: Warehouse, condition: str) -> State:
     for row in rows:
         name, last, audited = row["table_name"], _entry(row["sealed"]), _entry(row["audited"])
         if last is not None:
-            usual = tuple(run["written"] for run in row["usual"][:_LAST_RUNS])
-            sealed[name] = sealed_by(last, usual)
+            sealed[name] = sealed_by(last)
         if audited is not None and (last is None or _is_after(audited, last)):
             unsealed[name] = audited
-    return State(sealed, unsealed)
+    newest = max((row["newest"].astimezone(UTC) for row in rows), default=None)
+    return State(sealed, unsealed, newest)
 
 
 def _entry(row: Row | None) -> Entry | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from paceline.store.ledger import LEDGER, LEDGER_DDL, Entry
+from paceline.store.ledger import LEDGER, LEDGER_DDL, USUAL_RUNS, Entry
 from paceline.store.warehouse import Warehouse
 
 # What older releases called some columns, and where they kept the checks.
@@ -19,6 +19,13 @@ _EVENT = """
     CASE WHEN status IN ('PUBLISHED', 'UNCHANGED') THEN 'SEALED'
         WHEN status = 'REJECTED' THEN 'AUDITED'
         WHEN status = 'VERIFIED' THEN 'VERIFIED' ELSE 'ENDED' END
+"""
+# What a run wrote, and those before it, is usual where all of them followed changes.
+_USUAL = f"""
+    slice(reverse(collect_list(
+        IF(status = 'PUBLISHED' AND full_compare_reason IS NULL AND window_start IS NULL,
+            rows_inserted + rows_updated + rows_deleted, NULL)
+    ) OVER (PARTITION BY table_name ORDER BY finished_at, started_at)), 1, {USUAL_RUNS})
 """
 # A table keeps its last day; a row said that of its run.
 _HORIZON = """
@@ -47,6 +54,7 @@ def upgrade(warehouse: Warehouse) -> None:
         {
             "event": F.expr(_EVENT),
             "at": F.expr("coalesce(finished_at, started_at)"),
+            "usual_rows": F.expr(_USUAL),
             "horizon": F.expr(f"coalesce({_HORIZON}, horizon)"),
             "status": F.expr("IF(status = 'STARTED', 'ABANDONED', status)"),
         }
