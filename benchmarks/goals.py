@@ -18,9 +18,16 @@ NOTES: Mapping[str, str] = {
         "compute the rows closes that."
     ),
     "Backfill, price of write-audit-publish: entry point against bare recipe": (
-        "every row is written twice, to staging and to the table, and judged three times: when "
-        "it is compared, by Great Expectations on what was staged, and by the constraints of "
-        "the table. Delta has no commit that would take the audited files over as they are."
+        "two writes and four reads of every row are the physical part, for what is audited is what "
+        "was staged, and Delta has no commit that would take the audited files over as they are. "
+        "Tried without gain: staging without compression, without Parquet's statistics and without "
+        "checksums; rules and tally in one query, which loses generated code to the sets of "
+        "athletes and days."
+    ),
+    "Backfill, entry point against careful sliding frames without any audit": (
+        "the same: the frames write once and judge nothing. They are no choice in any case: what "
+        "they sum depends on where they start, so an increment would not equal a rebuild bit for "
+        "bit."
     ),
     "Same rows touched, 10 years against 1 year: files touched": (
         "a few files and deletion vectors more: a larger table has more files in which the touched "
@@ -29,6 +36,18 @@ NOTES: Mapping[str, str] = {
     "A new day against the full rebuild: CPU": (
         "at this size an increment is planning and Delta's log, which do not depend on the "
         "rows, and a rebuild is little more; see the larger cases."
+    ),
+    "Nothing changed: Spark jobs of Feature_Activity": (
+        "the ledger and the deliveries take two jobs each, one of which is Delta's choice of their "
+        "files, and the end of the run takes one."
+    ),
+    "One activity changed: Spark jobs of both jobs": (
+        "each question to a table is two jobs, because Delta chooses its files with one. Both jobs "
+        "in one session, as `paceline run` has them, are fifteen fewer."
+    ),
+    "Nothing changed, 1,000 past runs in the ledger against 10: CPU": (
+        "Delta knows a thousand files more, and the last 35 days are as many small ones. "
+        "Maintenance makes one of them."
     ),
     "One activity three years late: bytes written": (
         "the rows are written to the table, to its change feed and to staging, where each lies "
@@ -256,7 +275,7 @@ GOALS = (
         "at most 120 (stretch 100)",
         figure.small("one activity", figure.jobs),
         limit=120,
-        guard=130,
+        guard=140,
         unit="",
     ),
     Goal(
