@@ -122,7 +122,7 @@ def about(size: str) -> dict[str, Any]:
     """Where and with what the results were made."""
     return {
         "paceline": version("paceline"),
-        "commit": _said("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
+        "commit": _commit(),
         "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "size": size,
         "machine": {
@@ -155,6 +155,16 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def _commit() -> str | None:
+    """The commit that is measured; `-dirty` where the code is not what it holds."""
+    git = ("git", "-C", str(ROOT))
+    # What a measurement writes is no code: results, and the page that shows them.
+    written = (":(exclude)benchmarks/results", ":(exclude)docs")
+    commit = _said(*git, "rev-parse", "--short", "HEAD")
+    changed = _said(*git, "status", "--porcelain", "--untracked-files=no", "--", ".", *written)
+    return f"{commit}-dirty" if commit and changed else commit
 
 
 def _of_commit(commit: str | None, results: dict[str, Any]) -> dict[str, Any]:

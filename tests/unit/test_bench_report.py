@@ -3,6 +3,7 @@
 import doctest
 import json
 import re
+import subprocess
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -242,6 +243,26 @@ def test_changes_that_no_commit_holds_are_not_shown(tmp_path):
     assert [one["commit"] for one in report.load([paths["1a2b3c4"]])] == ["1a2b3c4"]
     with pytest.raises(SystemExit, match=r"1a2b3c4-dirty\.json was measured with changes that"):
         report.load(list(paths.values()))
+
+
+def test_what_a_measurement_writes_is_no_change_of_the_code(tmp_path, monkeypatch):
+    def git(*arguments):
+        about = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        subprocess.run(("git", "-C", tmp_path, *about, *arguments), check=True, capture_output=True)
+
+    code, written = tmp_path / "code.py", tmp_path / "benchmarks/results/quick.json"
+    written.parent.mkdir(parents=True)
+    for path in (code, written):
+        path.write_text("1", encoding="utf-8")
+    git("init")
+    git("add", "-A")
+    git("commit", "-m", "all")
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    clean = command._commit()
+    written.write_text("2", encoding="utf-8")
+    assert command._commit() == clean
+    code.write_text("2", encoding="utf-8")
+    assert command._commit() == f"{clean}-dirty"
 
 
 def test_results_of_another_commit_are_not_kept():
