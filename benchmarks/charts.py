@@ -19,6 +19,8 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLo
 
 WIDTH_IN = 7.6
 LABEL_GAP_PX = 15
+NEAREST_TICKS = 0.1
+"""How near the labels of ticks may be, as a share of the axis from the first to the last."""
 
 
 @dataclass(frozen=True)
@@ -187,9 +189,27 @@ def _set_axes(axes: Axes, panel: Panel, theme: Theme) -> None:
         axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     if panel.x_ticks:
-        axes.xaxis.set_major_locator(FixedLocator(list(panel.x_ticks)))
-        axes.xaxis.set_major_formatter(FixedFormatter(list(panel.x_ticks.values())))
+        ticks = dict(sorted(panel.x_ticks.items()))
+        axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
+        places = [math.log10(x) if panel.is_log_x else x for x in ticks]
+        labels = apart(places, list(ticks.values()))
+        axes.xaxis.set_major_formatter(FixedFormatter(labels))
         axes.xaxis.set_minor_locator(NullLocator())
+
+
+def apart(places: Sequence[float], labels: Sequence[str]) -> list[str]:
+    """The labels of ticks, but nothing for one that would touch the label before it.
+
+    Example:
+        >>> apart([0, 0.09, 0.5, 1], ["one", "few", "half", "all"])
+        ['one', '', 'half', 'all']
+    """
+    shown, last = [], -math.inf
+    for place, label in zip(places, labels, strict=True):
+        is_free = place - last >= NEAREST_TICKS * (max(places) - min(places))
+        shown.append(label if is_free else "")
+        last = place if is_free else last
+    return shown
 
 
 def _label_curves(axes: Axes, curves: Sequence[Curve], theme: Theme) -> None:
