@@ -75,6 +75,25 @@ def test_a_table_of_others_is_never_taken_for_ours(
     assert other.properties("silver.notes")[LAYOUT_PROPERTY] == "2"
 
 
+@pytest.mark.classic
+def test_a_commit_costs_the_same_in_every_zone(spark: SparkSession, tmp_path: Path) -> None:
+    warehouse = Warehouse(spark, tmp_path)
+    warehouse.create_schemas()
+    warehouse.create("silver.zones", DDL, {})
+    scheduler = spark.sparkContext._jsc.sc().dagScheduler()
+    zones = spark._jvm.java.util.TimeZone  # type: ignore[union-attr]
+    default, jobs = zones.getDefault(), []
+    try:
+        for number, zone in enumerate(("UTC", "UTC", "America/Los_Angeles", "Asia/Kolkata")):
+            zones.setDefault(zones.getTimeZone(zone))
+            before = scheduler.nextJobId()
+            spark.sql(f"INSERT INTO silver.zones VALUES ({number})")
+            jobs.append(scheduler.nextJobId() - before)
+    finally:
+        zones.setDefault(default)
+    assert jobs == [jobs[0]] * 4
+
+
 def test_a_commit_that_the_history_no_longer_lists_is_a_rewrite(
     spark: SparkSession, tmp_path: Path
 ) -> None:
