@@ -168,7 +168,7 @@ def _commit() -> str | None:
 
 
 def _of_commit(commit: str | None, results: dict[str, Any]) -> dict[str, Any]:
-    """Results that were made with this commit; nothing where they were not, or nobody can say."""
+    """Results of this commit; empty when they are of another one, or the commit is unknown."""
     return results if commit and results.get("commit") == commit else {}
 
 

@@ -114,7 +114,7 @@ class Worlds:
         return self._kept(f"landed-{landing.name}", build)
 
     def after_runs(self, landing: Path, runs: int) -> Path:
-        """The same as `landed`, with the events of so many earlier runs in the ledger."""
+        """The same as `landed`, after `runs` earlier runs: their events are in the ledger."""
         source = self.landed(landing)
 
         def build(path: Path) -> None:

@@ -185,7 +185,7 @@ def claim(table: Table, run: Run, attempt: int) -> Claim:
         PacelineError: when an input has been lost, so that following it would empty the table.
     """
     if attempt > 1 or (table.name in run.state.unsealed and not run.is_alone):
-        # Somebody else has published, or may have, since this run has read what the ledger knows.
+        # Another run may have published since this one read the ledger.
         run = replace(run, state=read_state(run.warehouse, run.recipes))
         run.journal.follow(run.state.newest)
     lost = lost_seal(table.name, run.state, run.warehouse)
