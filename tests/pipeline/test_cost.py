@@ -25,8 +25,8 @@ HORIZON = date(2024, 6, 30)
 DAYS = [date(2021, 7, 1) + timedelta(days=360 * n) for n in range(4)]
 LATE_DAY = date(2021, 7, 10)
 PUBLISHED = (SILVER, PARTS, SETTINGS, FEATURES, ROLLING)
-# Spark starts the two sides of a join at once, and a job less where one of them ends first.
-RACES = 3
+# On a busy machine a first run has once taken a job more; what decides it is not known.
+LEEWAY = 3
 
 
 @dataclass
@@ -88,7 +88,7 @@ def _files(warehouse: Path, name: str, before: int, after: int) -> tuple[int, in
 def test_a_first_run_asks_little_of_spark_for_each_table(bills: dict[str, Bill]) -> None:
     bill = bills["the first run"]
     assert bill.entries[ROLLING].rows_inserted > 0
-    assert bill.jobs <= 85 + RACES
+    assert bill.jobs <= 85 + LEEWAY
 
 
 def test_nothing_changed(bills: dict[str, Bill]) -> None:
@@ -117,7 +117,7 @@ def test_one_late_activity_is_one_commit_for_each_table_that_it_changes(
     bill = bills["one late activity"]
     published = {name: count for name, count in bill.commits.items() if not name.startswith("ops.")}
     assert published == {"bronze.strava_activities": 1, SILVER: 1, FEATURES: 1, ROLLING: 1}
-    assert bill.jobs <= 119 + RACES
+    assert bill.jobs <= 119 + LEEWAY
     of_machine = {name: count for name, count in bill.commits.items() if name.startswith("ops.")}
     # Staged and audited for each table; begun twice and ended once; and the file that was read.
     assert of_machine == {
@@ -140,7 +140,7 @@ def test_a_new_day_adds_one_row_for_each_athlete(bills: dict[str, Bill]) -> None
     assert (rolling.rows_updated, rolling.rows_deleted, rolling.rows_unchanged) == (0, 0, 0)
     assert {name for name in bill.commits if not name.startswith("ops.")} == {ROLLING}
     assert bill.files[ROLLING][1] == 0
-    assert bill.jobs <= 33 + RACES
+    assert bill.jobs <= 33 + LEEWAY
 
 
 def test_every_table_has_been_asked(bills: dict[str, Bill]) -> None:
