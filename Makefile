@@ -6,13 +6,16 @@ active := . .venv/bin/activate &&
 parallel := -n 2 --dist loadscope --no-loadscope-reorder
 checks := ruff check; ruff format --check; mypy --strict src; lint-imports; scripts/lint-contracts.sh
 
-.PHONY: help setup demo test test-fast test-deep bench bench-medium bench-full bench-check docs reference lint format clean
+.PHONY: help setup setup-online demo test test-fast test-deep bench bench-medium bench-full bench-check docs reference lint format clean
 
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Prepare .venv: packages, Delta jars, Spark settings (the others do it by themselves)
 	@scripts/setup.sh
+
+setup-online: ## The same, and what the online store needs: Feast, Redis, PostgreSQL, deltalake
+	@scripts/setup.sh online
 
 demo: setup ## Generate 40 athletes and two years of activities, and run both jobs on them
 	@$(active) scripts/demo.sh
@@ -21,12 +24,12 @@ test: lint ## Run everything that has to pass: lint, and all tests
 	$(active) pytest --connect tests/spark/connect
 	$(active) pytest $(parallel)
 
-test-fast: setup ## Run the quick tests only
+test-fast: setup-online ## Run the quick tests only
 	$(active) pytest $(parallel) -m "not slow and not real"
 
 deep := random_histories crashes kill interleavings
 
-test-deep: setup ## Run every recipe on Spark Connect, and explore histories and faults for hours
+test-deep: setup-online ## Run every recipe on Spark Connect, and explore histories and faults for hours
 	$(active) pytest $(parallel) --connect -m "not classic" tests/spark
 	$(active) pytest --hypothesis-profile deep $(deep:%=tests/pipeline/test_%.py)
 
@@ -48,7 +51,7 @@ docs: setup ## Build the site of the documentation into build/site
 reference: setup ## Write the pages of docs/reference again, from the code and the contracts
 	$(active) python scripts/reference.py
 
-lint: setup ## Check style, formatting, types, who imports whom, and the contracts
+lint: setup-online ## Check style, formatting, types, who imports whom, and the contracts
 	@$(active) scripts/timed.sh lint sh -exc '$(checks)'
 
 format: setup ## Format the code and repair what can be repaired by itself

@@ -1,12 +1,17 @@
 #!/bin/sh
 # Everything a clone needs, in .venv: the packages of uv.lock, the Delta jars, the Spark settings.
 # Quick when all is there; finishes what an interrupted run left half done. Outside the clone only
-# the cache is written, which later clones reuse.
+# the cache is written, which later clones reuse. Its arguments are extras of pyproject.toml to
+# install, too; an extra that is there stays.
 set -eu
 cd "$(dirname "$0")/.."
 root=$(pwd -P)
 cache=${PACELINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/paceline}
 stamp=.venv/.set-up
+extras=$(cat .venv/.extras 2>/dev/null || true)
+for extra; do
+    case " $extras " in *" $extra "*) ;; *) extras="${extras:+$extras }$extra" ;; esac
+done
 settings='spark-defaults.conf log4j2.properties'
 
 step() { printf '  %-9s %s\n' "$1" "$2"; }
@@ -16,6 +21,7 @@ pyspark() { echo .venv/lib/python3.*/site-packages/pyspark; }
 origin() {
     echo "$root"
     cat uv.lock pyproject.toml conf/spark/* scripts/*.sh | cksum
+    echo "extras: $extras"
 }
 
 is_complete() {
@@ -45,7 +51,10 @@ install_packages() {
         [ -x "$uv" ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check \
             "uv==$version"
     fi
-    "$uv" sync --frozen --quiet --no-python-downloads
+    # shellcheck disable=SC2046 # two words for each extra
+    "$uv" sync --frozen --quiet --no-python-downloads \
+        $(for extra in $extras; do printf -- '--extra %s ' "$extra"; done)
+    echo "$extras" >.venv/.extras
 }
 
 # pyspark reads its conf folder by itself, so plain spark-submit and plain Python have Delta.

@@ -101,18 +101,32 @@ def lock(root: Path | None) -> Iterator[bool]:
     if root is None:
         yield False
         return
-    path = root / ".paceline.lock"
-    with _one_at_a_time, path.open("a+", encoding="utf-8") as file:
+    with _one_at_a_time, hold(root / ".paceline.lock", f"The warehouse {root}"):
+        yield True
+
+
+@contextmanager
+def hold(path: Path, what: str) -> Iterator[None]:
+    """Holds a file for this process; that of a process that has died is free.
+
+    Args:
+        path: the file, which is made if it is missing.
+        what: it stands for, as a sentence begins.
+
+    Raises:
+        LockedError: when another process holds it.
+    """
+    with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
             raise LockedError(
-                f"The warehouse {root} is in use by {file.read().strip() or 'another run'}: "
+                f"{what} is in use by {file.read().strip() or 'another run'}: "
                 "wait until it has ended, or stop it."
             ) from error
         file.truncate(0)
         file.write(f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
         file.flush()
-        yield True
+        yield
         file.truncate(0)

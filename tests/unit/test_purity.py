@@ -14,7 +14,10 @@ RECIPES = sorted(
 )
 MODULES = sorted(SOURCE.glob("**/*.py"))
 # The edge of the program, and the maker of synthetic deliveries, which runs before it.
-EDGES = ("settings.py", "session.py", "pipeline/execute.py", "cli/", "generate/")
+EDGES = (
+    *("settings.py", "session.py", "pipeline/execute.py", "cli/", "generate/"),
+    "online/repository.py",
+)
 # They date events of the ledger, or look for recent ones; no content depends on it.
 KEEPERS_OF_TIMES = (
     *("operations/erase.py", "publish/claim.py", "publish/steps.py"),

@@ -395,3 +395,17 @@ def test_without_git_contracts_are_linted_and_not_compared(machine: Machine) -> 
     assert (result.returncode, linted) == (0, "lint since <>")
     assert skipped.startswith("Breaking changes of contracts: skipped, ")
     assert re.search(r"\bgit\b.*not found", skipped)
+
+
+def test_an_extra_that_is_installed_stays(machine: Machine) -> None:
+    machine.ready()
+    machine.program(machine.bin / "uv", f'echo "$*" >>"{machine.log}"')
+    machine.run("scripts/setup.sh", "online")
+    machine.run("scripts/setup.sh", "ml")
+    assert machine.run("scripts/setup.sh").stdout.startswith("Set-up is complete")
+    assert machine.run("scripts/setup.sh", "online").stdout.startswith("Set-up is complete")
+    synced = [line for line in machine.log.read_text().splitlines() if line.startswith("sync")]
+    assert [line.split("--no-python-downloads")[1].strip() for line in synced] == [
+        "--extra online",
+        "--extra online --extra ml",
+    ]

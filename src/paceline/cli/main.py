@@ -16,6 +16,7 @@ from paceline import __version__
 from paceline.cli.erase import erase_command
 from paceline.cli.explain import explain_command
 from paceline.cli.features import features_command
+from paceline.cli.online import REPO, online_group, sync_store
 from paceline.cli.places import DEBUG, LANDING, PERSONAL, PLACES, QUIET, need_pyspark, with_options
 from paceline.cli.quarantine import quarantine_group
 from paceline.cli.report import report_command
@@ -281,6 +282,7 @@ def completion_command(shell: str, debug: bool) -> None:
 
 paceline.add_command(explain_command)
 paceline.add_command(features_command)
+paceline.add_command(online_group)
 paceline.add_command(quarantine_group)
 paceline.add_command(report_command)
 paceline.add_command(erase_command)
@@ -354,6 +356,17 @@ def run_job(job: str) -> None:
 def run_maintenance() -> None:
     """The whole of the job file of maintenance; ends as `run_job` does."""
     _run_file(maintenance_command)
+
+
+def run_sync() -> None:
+    """The whole of the job file of the online store; ends as `run_job` does."""
+
+    @click.command("online_sync", help="Make the online store equal to gold.")
+    @with_options(REPO, *PLACES, DEBUG)
+    def command(repo: str, debug: bool, **places: Any) -> None:
+        sync_store(repo, places, applies=True)
+
+    _run_file(command)
 
 
 def _run_file(command: click.Command) -> None:

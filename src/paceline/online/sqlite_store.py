@@ -1,0 +1,102 @@
+"""The online store of one machine: a sqlite file, and a lock beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from paceline.online.store import CURSOR, INTENT, Row, State, entity_key
+from paceline.session import hold
+
+if TYPE_CHECKING:
+    from feast import FeatureStore, FeatureView
+
+_STATE = "paceline_state"
+
+
+class SqliteStore:
+    """A sqlite file of Feast.
+
+    The lock belongs to a process and ends with it, so that it cannot be lost.
+    """
+
+    def __init__(self, feast: FeatureStore, path: Path) -> None:
+        self._config, self._path = feast.config, path
+        self._store = cast(Any, feast._get_provider().online_store)
+        self._connection = self._store._get_conn(feast.config)
+        with self._connection as connection:
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {_STATE} (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+            )
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other syncs out."""
+        with hold(self._path.with_name(f"{self._path.name}.lock"), f"The store {self._path}"):
+            yield
+
+    def state(self) -> State:
+        """What syncs have left."""
+        found = dict(self._connection.execute(f"SELECT name, value FROM {_STATE}").fetchall())
+        return State(found.get(CURSOR), found.get(INTENT))
+
+    def begin(self, intent: str) -> None:
+        """Says what is going to be written."""
+        with self._connection as connection:
+            connection.execute(f"REPLACE INTO {_STATE} VALUES (?, ?)", (INTENT, intent))
+
+    def finish(self, cursor: str) -> None:
+        """Says that everything is written."""
+        with self._connection as connection:
+            connection.execute(f"REPLACE INTO {_STATE} VALUES (?, ?)", (CURSOR, cursor))
+            connection.execute(f"DELETE FROM {_STATE} WHERE name = ?", (INTENT,))
+
+    def kept(self, moment: datetime) -> datetime:
+        """The second of the instant.
+
+        Feast takes the time of day in UTC for one of this machine's zone, and back: in the hour
+        that a zone skips in spring it comes back as another one.
+        """
+        naive = moment.astimezone(UTC).replace(tzinfo=None)
+        return datetime.fromtimestamp(int(naive.timestamp())).replace(tzinfo=UTC)
+
+    def athletes(self, view: FeatureView) -> set[int]:
+        """Everybody of whom a view holds anything."""
+        from feast.infra.key_encoding_utils import deserialize_entity_key
+
+        keys = self._connection.execute(f"SELECT DISTINCT entity_key FROM {self._table(view)}")
+        return {deserialize_entity_key(key).entity_values[0].int64_val for (key,) in keys}
+
+    def write(self, view: FeatureView, rows: Sequence[Row]) -> None:
+        """Replaces the rows of some athletes."""
+        self._store.online_write_batch(self._config, view, rows, None)
+
+    def delete(self, view: FeatureView, athletes: Collection[int]) -> int:
+        """Removes what a view holds of some athletes."""
+        table, keys = self._table(view), [self._key(athlete) for athlete in athletes]
+        deleted = 0
+        with self._connection as connection:
+            for key in keys:
+                done = connection.execute(f"DELETE FROM {table} WHERE entity_key = ?", (key,))
+                deleted += done.rowcount > 0
+        return deleted
+
+    def forget(self, view: FeatureView, names: Collection[str]) -> None:
+        """Removes features that a view no longer has."""
+        with self._connection as connection:
+            connection.executemany(
+                f"DELETE FROM {self._table(view)} WHERE feature_name = ?",
+                [(name,) for name in names],
+            )
+
+    def _table(self, view: FeatureView) -> str:
+        return f'"{self._config.project}_{view.name}"'
+
+    @staticmethod
+    def _key(athlete: int) -> bytes:
+        from feast.infra.key_encoding_utils import serialize_entity_key
+
+        return serialize_entity_key(entity_key(athlete))
