@@ -36,10 +36,14 @@ class Settings:
     cdc_tables: Sequence[str] = ("activities", "strava_activities", "activity")
     detect_duplicate_recordings: bool = True
     model_permission: str | None = None
+    feature_repo: str | None = None
 
     def for_recipes(self) -> dict[str, Any]:
         """The settings that a recipe may read."""
-        edge = ("landing", "warehouse", "catalog", "landing_limits", "model_permission")
+        edge = {
+            *("landing", "warehouse", "catalog", "landing_limits"),
+            *("model_permission", "feature_repo"),
+        }
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in edge}
 
 
@@ -139,6 +143,12 @@ def _check_settings(path: Path, settings: Settings) -> None:
         raise UsageError(
             f"{path}: model_permission is {permission!r}; it must be null, or a text that says by "
             "what right models may use restricted data."
+        )
+    repo = settings.feature_repo
+    if repo is not None and not (isinstance(repo, str) and repo.strip()):
+        raise UsageError(
+            f"{path}: feature_repo is {repo!r}; it must be null, or the path of a feature "
+            "repository or of one of its yaml files."
         )
 
 

@@ -9,7 +9,8 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from paceline.errors import PacelineError, UsageError
 from paceline.sources.files import HIDDEN, shown
 
 if TYPE_CHECKING:
+    from paceline.online.store import Online
     from paceline.operations.erase import Checked, Erasure
     from paceline.operations.find_athlete import Found
     from paceline.pipeline.arguments import Options
@@ -102,7 +104,7 @@ def erase_athlete(
     from paceline.store import erasures, ledger
 
     root, catalog = root_and_catalog(options)
-    with lock(root):
+    with lock(root), _online(options) as online:
         warehouse = opened(root, catalog, options.schema)
         refuse_unknown(recipes, ledger.table_names(warehouse))
         known = erasures.read(warehouse) or erasures.Erased(secrets.token_hex(32))
@@ -113,10 +115,31 @@ def erase_athlete(
                     "Nothing was erased, because nobody has confirmed it: answer y, or give --yes."
                 )
             erasure = erase_everywhere(warehouse, recipes, found, known)
-    certificate = _certificate(found, erasure)
+        # After gold, from which a sync would bring the athlete back.
+        erased_online = None if online is None else online.store.erase(athlete_id)
+    certificate = _certificate(found, erasure) | {"online_rows": erased_online}
     _write(out, certificate)
     _say_done(out, erasure.checked)
     return certificate
+
+
+@contextmanager
+def _online(options: Options) -> Iterator[Online | None]:
+    """The online store that follows the tables, closed to syncs; None when there is none."""
+    from paceline.settings import conf_directory, load_settings
+
+    configured = load_settings(conf_directory(options.conf)).feature_repo
+    if configured is None:
+        yield None
+        return
+    from paceline.online.repository import repository
+    from paceline.online.store import opened, speaking
+
+    repo = repository(configured)
+    with speaking(repo):
+        online = opened(repo)
+        with online.store.lock():
+            yield online
 
 
 def _confirmed() -> bool:

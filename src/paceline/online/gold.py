@@ -293,4 +293,6 @@ def _at(keys: pa.Table) -> str:
 def _among(athletes: Collection[int] | None) -> str:
     if athletes is None:
         return ""
-    return f" AND {ATHLETE} IN ({', '.join(map(str, sorted(athletes))) or 'NULL'})"
+    # No list with a NULL for nobody: DataFusion forgets it beside other conditions.
+    listed = f"{ATHLETE} IN ({', '.join(map(str, sorted(athletes)))})"
+    return f" AND {listed if athletes else 'FALSE'}"

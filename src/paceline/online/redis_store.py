@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from threading import Event, Thread
+from time import sleep
 from typing import TYPE_CHECKING, Any, cast
 
-from paceline.errors import LockedError
+from paceline.errors import LockedError, PacelineError
 from paceline.online.store import CURSOR, INTENT, Row, State, entity_key
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 60.0
 _AT_ONCE = 1_000
+_POLLS, _POLL_SECONDS = 600, 0.1
 _LOST = (
     "The lock of the online store was lost, because this sync has stood still for too long: "
     "nothing was written after that, sync again."
@@ -121,6 +123,36 @@ class RedisStore:
                 queue.hdel(self._key(athlete), *fields)
 
         return sum(count > 0 for count in self._transaction(queued))
+
+    def erase(self, athlete: int) -> int:
+        """Removes all that any view holds of an athlete, and writes the files of Redis anew."""
+        key = self._key(athlete)
+        (erased,) = self._transaction(lambda queue: queue.delete(key))
+        self._rewrite_files()
+        return erased
+
+    def _rewrite_files(self) -> None:
+        """Has Redis write its log and its snapshot without what was deleted, where it has them.
+
+        Raises:
+            PacelineError: when it does not within a minute, or may not be asked.
+        """
+        # A managed Redis may hide its settings, and then says nothing of its files either.
+        saved = self._client.config_get("save").get("save")
+        if self._client.info("persistence")["aof_enabled"]:
+            self._client.bgrewriteaof()
+        if saved:
+            self._client.bgsave(schedule=True)
+        for _ in range(_POLLS):
+            told = self._client.info("persistence")
+            names = ("rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+            if not any(told.get(name) for name in names):
+                return
+            sleep(_POLL_SECONDS)
+        raise PacelineError(
+            "Redis has not written its files anew within a minute, so that they may still name the "
+            "athlete: erase again."
+        )
 
     def forget(self, view: FeatureView, names: Collection[str]) -> None:
         """Removes features that a view no longer has."""

@@ -14,7 +14,8 @@ from paceline.session import hold
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
-_STATE = "paceline_state"
+# No project may begin with an underscore, so that this is the table of no view.
+_STATE = "_paceline_state"
 
 
 class SqliteStore:
@@ -83,6 +84,23 @@ class SqliteStore:
                 done = connection.execute(f"DELETE FROM {table} WHERE entity_key = ?", (key,))
                 deleted += done.rowcount > 0
         return deleted
+
+    def erase(self, athlete: int) -> int:
+        """Removes all that any view holds of an athlete, and the pages that still have it."""
+        named = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        project = f"{self._config.project}_"
+        tables = [name for (name,) in named.fetchall() if name.startswith(project)]
+        erased = 0
+        with self._connection as connection:
+            for table in tables:
+                done = connection.execute(
+                    f'DELETE FROM "{table}" WHERE entity_key = ?', (self._key(athlete),)
+                )
+                erased += done.rowcount > 0
+        # A row that was replaced before may lie in a free page.
+        self._connection.execute("VACUUM")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return erased
 
     def forget(self, view: FeatureView, names: Collection[str]) -> None:
         """Removes features that a view no longer has."""

@@ -74,6 +74,14 @@ class OnlineStore(Protocol):
         """Removes what a view holds of some athletes; returns of how many there was something."""
         ...
 
+    def erase(self, athlete: int) -> int:
+        """Removes all that any view holds of an athlete, and what files keep of it.
+
+        Returns:
+            In how many views there was something; where views share a key, it is at most 1.
+        """
+        ...
+
     def forget(self, view: FeatureView, names: Collection[str]) -> None:
         """Removes features that a view no longer has."""
         ...
