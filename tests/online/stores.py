@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -30,10 +31,11 @@ UNKNOWN = "the athlete is not in the store"
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[int]:
-    """A Redis on a free port of the loopback; the tests that need it are skipped without one."""
+    """A Redis on a free port of the loopback; without one its tests are skipped, and fail in CI."""
     program = shutil.which("redis-server")
     if program is None:
-        pytest.skip("redis-server is not installed: apt-get install redis-server")
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("redis-server is not installed: apt-get install redis-server")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -51,10 +53,15 @@ def redis_server(folder: Path) -> Iterator[int]:
             server.terminate()
 
 
-def made(folder: Path, gold: Gold, redis: int | None = None) -> Repository:
-    """A copy of the product's repository with a new store, registered for some gold tables."""
+def copied(folder: Path) -> Path:
+    """A copy of the product's repository, of which nothing is registered."""
     shutil.copytree(REPO, folder, ignore=shutil.ignore_patterns("data", "__pycache__"))
-    file = folder / "feature_store.yaml"
+    return folder
+
+
+def made(folder: Path, warehouse: Path, redis: int | None = None) -> Repository:
+    """A copy of the repository with a new store, registered for the tables of a warehouse."""
+    file = copied(folder) / "feature_store.yaml"
     if redis is not None:
         Redis(port=redis).flushall()
         settings = yaml.safe_load(file.read_text())
@@ -65,7 +72,7 @@ def made(folder: Path, gold: Gold, redis: int | None = None) -> Repository:
         }
         file.write_text(yaml.safe_dump(settings))
     found = repository(folder)
-    apply(found, {WAREHOUSE: str(gold.root), CONF_VARIABLE: str(CONF)})
+    apply(found, {WAREHOUSE: str(warehouse), CONF_VARIABLE: str(CONF)})
     return found
 
 
@@ -74,7 +81,7 @@ class Place:
 
     def __init__(self, folder: Path, redis: int | None = None) -> None:
         self.gold = Gold(folder / "warehouse")
-        self.repo = made(folder / "feature_repo", self.gold, redis)
+        self.repo = made(folder / "feature_repo", self.gold.root, redis)
         self.online: Online = opened(self.repo)
         self.reader = FileGold(self.gold.root)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from redis.retry import Retry
 from paceline.cli.main import exit_code, paceline
 from paceline.online.repository import Repository
 from tests.online.gold import DAY, ROLLING, Gold
-from tests.online.stores import REPO, made
+from tests.online.stores import copied, made
 
 DAYS = [DAY + timedelta(days=n) for n in range(3)]
 
@@ -32,7 +31,7 @@ def gold(tmp_path: Path) -> Gold:
 
 @pytest.fixture
 def repo(gold: Gold, tmp_path: Path) -> Repository:
-    return made(tmp_path / "feature_repo", gold)
+    return made(tmp_path / "feature_repo", gold.root)
 
 
 def online(*arguments: str, gold: Gold, repo: Path) -> int:
@@ -44,8 +43,7 @@ def online(*arguments: str, gold: Gold, repo: Path) -> int:
 def test_from_nothing_to_a_proof(
     gold: Gold, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    repo = tmp_path / "mine"
-    shutil.copytree(REPO, repo, ignore=shutil.ignore_patterns("data", "__pycache__"))
+    repo = copied(tmp_path / "mine")
     assert online("apply", gold=gold, repo=repo) == 0
     assert online("status", gold=gold, repo=repo) == 0
     assert "never synced" in capsys.readouterr().out
@@ -99,8 +97,7 @@ def said_of(capsys: pytest.CaptureFixture[str]) -> str:
 def test_a_view_that_is_not_registered(
     gold: Gold, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    repo = tmp_path / "mine"
-    shutil.copytree(REPO, repo, ignore=shutil.ignore_patterns("data", "__pycache__"))
+    repo = copied(tmp_path / "mine")
     assert online("sync", gold=gold, repo=repo) == 2
     assert "run `paceline online apply` first" in said_of(capsys)
 
@@ -173,7 +170,7 @@ def test_redis_is_down(gold: Gold, repo: Repository, capsys: pytest.CaptureFixtu
 def test_a_wrong_password(
     gold: Gold, redis: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    repo = made(tmp_path / "feature_repo", gold, redis)
+    repo = made(tmp_path / "feature_repo", gold.root, redis)
     settings = yaml.safe_load(repo.file.read_text())
     settings["online_store"]["connection_string"] += ",username=nobody,password=wrong-one"
     repo.file.write_text(yaml.safe_dump(settings))
@@ -192,7 +189,7 @@ def test_redis_goes_away_in_the_middle_and_the_next_sync_repairs(
 ) -> None:
     from paceline.online.redis_store import RedisStore
 
-    repo = made(tmp_path / "feature_repo", gold, redis)
+    repo = made(tmp_path / "feature_repo", gold.root, redis)
     real = RedisStore.write
 
     def cut(self: RedisStore, *arguments: object) -> None:

@@ -35,13 +35,6 @@ GONE, EDITED, MOVED, STAYS = ATHLETES
 FEATURES_READ = ("ctl_ewma_42d", "distance_km_7d", "acwr", "history_days")
 
 
-class Warehoused:
-    """What `made` asks of gold: where it is."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-
 def of(athlete: int, day: int, **fields: Any) -> dict[str, Any]:
     return plain_run(athlete * 100 + day, athlete, date(2024, 6, day), **fields)
 
@@ -78,7 +71,7 @@ def test_a_correction_a_deletion_and_an_erasure_reach_the_store(
         "strava_api/first.jsonl", *(of(athlete, day) for athlete in ATHLETES for day in range(1, 8))
     )
     world.run()
-    repo = made(tmp_path / "feature_repo", Warehoused(world.warehouse))  # type: ignore[arg-type]
+    repo = made(tmp_path / "feature_repo", world.warehouse)
     online, files = opened(repo), FileGold(world.warehouse)
     tables = TableGold(Warehouse(spark, world.warehouse))
     done = sync(online, files, NOW)
@@ -127,7 +120,7 @@ def test_a_correction_a_deletion_and_an_erasure_reach_the_store(
 
 def materialized(folder: Path, world: World) -> FeatureStore:
     """A store that Feast fills by itself."""
-    repo = made(folder, Warehoused(world.warehouse))  # type: ignore[arg-type]
+    repo = made(folder, world.warehouse)
     store = FeatureStore(repo_path=str(repo.directory))
     store.materialize(datetime(2020, 1, 1, tzinfo=UTC), NOW, ["athlete_rolling"])
     return store

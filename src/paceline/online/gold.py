@@ -293,6 +293,6 @@ def _at(keys: pa.Table) -> str:
 def _among(athletes: Collection[int] | None) -> str:
     if athletes is None:
         return ""
-    # No list with a NULL for nobody: DataFusion forgets it beside other conditions.
+    # An empty set is FALSE, not IN (NULL): DataFusion drops that condition beside others.
     listed = f"{ATHLETE} IN ({', '.join(map(str, sorted(athletes)))})"
     return f" AND {listed if athletes else 'FALSE'}"

@@ -144,9 +144,9 @@ class RedisStore:
         if saved:
             self._client.bgsave(schedule=True)
         for _ in range(_POLLS):
-            told = self._client.info("persistence")
-            names = ("rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
-            if not any(told.get(name) for name in names):
+            persistence = self._client.info("persistence")
+            flags = ("rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+            if not any(persistence.get(flag) for flag in flags):
                 return
             sleep(_POLL_SECONDS)
         raise PacelineError(
