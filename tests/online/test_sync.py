@@ -198,10 +198,12 @@ WRITES = ("begin", "write", "delete", "finish")
 def test_a_crash_at_any_write_is_repaired_by_the_next_sync(
     filled: Place, step: str, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    later = NOW + timedelta(days=1)
+    # Synced before it counts, so that no change feed tells of it later.
+    filled.gold.put_days(5, [DAYS[-1] + timedelta(days=1)])
+    again(filled)
     filled.gold.put_days(2, DAYS[-1:], tss_7d=2.0)
     filled.gold.delete(ROLLING, [(3, day.toordinal()) for day in DAYS])
-    later = NOW + timedelta(days=1)
-    filled.gold.put_days(5, [DAYS[-1] + timedelta(days=1)])
     crash_at(filled, step, when, monkeypatch, later)
     # The clock is put back meanwhile, so that what was written lies beyond the next instant.
     again(filled, NOW + timedelta(hours=1))
@@ -214,6 +216,7 @@ def test_two_crashes_in_a_row_are_repaired(
 ) -> None:
     later = NOW + timedelta(days=1)
     filled.gold.put_days(5, [DAYS[-1] + timedelta(days=1)])
+    again(filled)
     filled.gold.delete(ROLLING, [(3, day.toordinal()) for day in DAYS])
     crash_at(filled, "write", "after", monkeypatch, later)
     filled.gold.put_days(1, DAYS[-1:], tss_7d=1.5)
