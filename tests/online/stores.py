@@ -30,8 +30,11 @@ UNKNOWN = "the athlete is not in the store"
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[int]:
-    """A Redis on a free port of the loopback; without one its tests are skipped, and fail in CI."""
+def redis_server(folder: Path, *more: str) -> Iterator[int]:
+    """A Redis on a free port of the loopback; without one its tests are skipped, and fail in CI.
+
+    It keeps nothing in files, but for what `more` of its settings say.
+    """
     program = shutil.which("redis-server")
     if program is None:
         missing = pytest.fail if os.environ.get("CI") else pytest.skip
@@ -40,7 +43,7 @@ def redis_server(folder: Path) -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-    settings += ["--save", "", "--appendonly", "no"]
+    settings += ["--save", "", "--appendonly", "no", *more]
     with subprocess.Popen([program, *settings], stdout=subprocess.DEVNULL) as server:
         try:
             for _ in range(100):

@@ -24,7 +24,7 @@ from paceline.errors import PacelineError, UsageError
 from paceline.sources.files import HIDDEN, shown
 
 if TYPE_CHECKING:
-    from paceline.online.store import Online
+    from paceline.online.store import ErasedOnline, Online
     from paceline.operations.erase import Checked, Erasure
     from paceline.operations.find_athlete import Found
     from paceline.pipeline.arguments import Options
@@ -117,7 +117,7 @@ def erase_athlete(
             erasure = erase_everywhere(warehouse, recipes, found, known)
         # After gold, from which a sync would bring the athlete back.
         erased_online = None if online is None else online.store.erase(athlete_id)
-    certificate = _certificate(found, erasure) | {"online_rows": erased_online}
+    certificate = _certificate(found, erasure) | _online_part(erased_online)
     _write(out, certificate)
     _say_done(out, erasure.checked)
     return certificate
@@ -197,6 +197,21 @@ def _certificate(found: Found, erasure: Erasure) -> dict[str, Any]:
             }
             for digest in erasure.files
         ],
+    }
+
+
+def _online_part(erased: ErasedOnline | None) -> dict[str, Any]:
+    """What the certificate says of the online store."""
+    if erased is None:
+        return {"online_rows": None, "online_files_rewritten": None}
+    if not erased.are_files_rewritten:
+        _log.warning(
+            "The online store does not let its files be written anew: its log and its snapshots "
+            "may name the athlete until its provider has replaced them"
+        )
+    return {
+        "online_rows": erased.rows,
+        "online_files_rewritten": erased.are_files_rewritten,
     }
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -122,7 +122,7 @@ def verify_command(repo: str, as_json: bool, is_personal: bool, debug: bool, **p
             *words("view"),
             *numbers("version"),
             *texts("as of"),
-            *numbers("athletes", "wrong"),
+            *numbers("athletes", "wrong", "pushed"),
             *texts("for example"),
         ]
         say_grid("The online store beside gold", columns, map(_compared_row, facts))
@@ -165,6 +165,75 @@ def status_command(repo: str, as_json: bool, debug: bool, **places: Any) -> None
     if facts["is_unfinished"]:
         say("! a sync was not finished: run `paceline online sync`")
     say_grid("Views", [*words("view"), *numbers("version", "gold", "athletes")], rows)
+
+
+@online_group.command("push")
+@click.argument("lines", type=click.File(encoding="utf-8"), default="-", metavar="[FILE]")
+@with_options(REPO, *PLACES, DEBUG)
+def push_command(lines: TextIO, repo: str, debug: bool, **places: Any) -> None:
+    """Show activities that have just ended, until the pipeline has them.
+
+    FILE, or standard input, has a JSON object on each line, with values by column of the contract
+    of activity_features. Only the view last_activity is reached, which no model is served. What
+    ends earlier than what the store has is left out, and the next sync makes the view equal to gold
+    again. One line that cannot be used refuses all.
+
+    Example: paceline online push ended.jsonl --warehouse data/warehouse
+    """
+    from paceline.contract import load_all
+    from paceline.online.push import push
+    from paceline.online.views import PUSHABLE
+
+    contract = load_all(conf_directory(places["conf"]) / "contracts")[PUSHABLE.table_name]
+    with _repository(repo) as found:
+        pushed = push(_opened(found), _gold(**places), contract, lines, datetime.now(UTC))
+    say(f"{pushed.written:,} written, {pushed.older:,} not later than what the store has")
+
+
+@online_group.command("check")
+@with_options(
+    REPO,
+    click.option(
+        "--sample",
+        type=click.IntRange(min=1),
+        default=100,
+        show_default=True,
+        help="How many athletes are compared in each view. Example: --sample 1000",
+    ),
+    click.option(
+        "--server",
+        metavar="URL",
+        help="A feature server to ask, too. Example: --server http://127.0.0.1:6566",
+    ),
+    *PLACES,
+    _JSON,
+    DEBUG,
+)
+def check_command(
+    repo: str, sample: int, server: str | None, as_json: bool, debug: bool, **places: Any
+) -> None:
+    """Look at the whole installation: registry, store, last sync, a sample of rows, a server.
+
+    Exit code 1 when anything is not as it has to be.
+
+    Example: paceline online check --warehouse data/warehouse
+    """
+    from paceline.online.check import check
+    from paceline.online.repository import need_feast, repository
+
+    found = repository(repo)
+    need_feast()
+    now = datetime.now(UTC)
+    findings = check(found, _environment(**places), _gold(**places), now, sample, server)
+    if as_json:
+        say_json([finding._asdict() for finding in findings])
+    else:
+        rows = [(f.check, "ok" if f.is_good else "WRONG", f.what) for f in findings]
+        say_grid(f"{found.file}", [*words("check", ""), *texts("what was found")], rows)
+    if wrong := [finding.check for finding in findings if not finding.is_good]:
+        raise PacelineError(
+            f"The online store is not as it has to be ({', '.join(wrong)}): do what is said above."
+        )
 
 
 @contextmanager
@@ -225,6 +294,7 @@ def _facts(view: Compared, *, is_personal: bool) -> dict[str, Any]:
     facts = asdict(view)
     if not is_personal:
         facts["wrong"] = [{**wrong, "athlete_id": HIDDEN} for wrong in facts["wrong"]]
+        facts["pushed"] = [HIDDEN for _ in facts["pushed"]]
     return facts
 
 
@@ -237,5 +307,6 @@ def _compared_row(facts: dict[str, Any]) -> tuple[str, ...]:
         f"{facts['as_of']:%Y-%m-%d %H:%M}",
         f"{facts['athletes']:,}",
         f"{len(wrong):,}",
+        f"{len(facts['pushed']):,}",
         examples,
     )

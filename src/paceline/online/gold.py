@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from paceline.errors import UsageError
 from paceline.online.views import ATHLETE, EVENT_TIME, Served
+from paceline.store import erasures
 from paceline.store.ledger import LEDGER, SEALED_EVENT
 from paceline.store.warehouse import Position, Warehouse
 
@@ -38,6 +39,10 @@ class Gold(Protocol):
 
     def inputs(self, table_name: str) -> Mapping[str, Position]:
         """The versions that the last sealed run of a table has read; empty when there is none."""
+        ...
+
+    def erased(self) -> erasures.Erased | None:
+        """Who has been erased; None while nobody has."""
         ...
 
     def changed(self, since: Position, version: int) -> set[int]:
@@ -102,6 +107,18 @@ class FileGold:
             self._open(LEDGER),
         ).to_pylist()
         return {pin["table_name"]: Position(**pin) for row in rows for pin in row["input_versions"]}
+
+    def erased(self) -> erasures.Erased | None:
+        """Who has been erased."""
+        import deltalake
+
+        if not deltalake.DeltaTable.is_deltatable(self.table(erasures.ERASURES)):
+            return None
+        kinds = ", ".join(f"'{kind}'" for kind in erasures.KINDS)
+        found = self._query(
+            f"SELECT kind, value FROM t WHERE kind IN ({kinds})", self._open(erasures.ERASURES)
+        )
+        return erasures.of_rows([(row["kind"], row["value"]) for row in found.to_pylist()])
 
     def changed(self, since: Position, version: int) -> set[int]:
         """The athletes whom commits have touched."""
@@ -203,6 +220,10 @@ class TableGold:
         self.warehouse.register(LEDGER)
         sealed = read_state(self.warehouse, [table_name]).sealed.get(table_name)
         return {} if sealed is None else sealed.read
+
+    def erased(self) -> erasures.Erased | None:
+        """Who has been erased."""
+        return erasures.read(self.warehouse)
 
     def changed(self, since: Position, version: int) -> set[int]:
         """The athletes whom commits have touched."""

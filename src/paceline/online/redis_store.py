@@ -13,7 +13,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, cast
 
 from paceline.errors import LockedError, PacelineError
-from paceline.online.store import CURSOR, INTENT, Row, State, entity_key
+from paceline.online.store import CURSOR, INTENT, PUSHED, ErasedOnline, Row, State, entity_key
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -64,9 +64,10 @@ class RedisStore:
                 self._lock.release()
 
     def state(self) -> State:
-        """What syncs have left."""
+        """What syncs and pushes have left."""
         cursor, intent = self._client.mget(self._name(CURSOR), self._name(INTENT))
-        return State(cursor and cursor.decode(), intent and intent.decode())
+        pushed = frozenset(map(int, self._client.smembers(self._name(PUSHED))))
+        return State(cursor and cursor.decode(), intent and intent.decode(), pushed)
 
     def begin(self, intent: str) -> None:
         """Says what is going to be written."""
@@ -77,9 +78,13 @@ class RedisStore:
 
         def queued(queue: Any) -> None:
             queue.set(self._name(CURSOR), cursor)
-            queue.delete(self._name(INTENT))
+            queue.delete(self._name(INTENT), self._name(PUSHED))
 
         self._transaction(queued)
+
+    def note_pushed(self, athletes: Collection[int]) -> None:
+        """Says of whom something is going to be pushed."""
+        self._transaction(lambda queue: queue.sadd(self._name(PUSHED), *athletes))
 
     def kept(self, moment: datetime) -> datetime:
         """The instant itself."""
@@ -124,30 +129,45 @@ class RedisStore:
 
         return sum(count > 0 for count in self._transaction(queued))
 
-    def erase(self, athlete: int) -> int:
+    def erase(self, athlete: int) -> ErasedOnline:
         """Removes all that any view holds of an athlete, and writes the files of Redis anew."""
-        key = self._key(athlete)
-        (erased,) = self._transaction(lambda queue: queue.delete(key))
-        self._rewrite_files()
-        return erased
 
-    def _rewrite_files(self) -> None:
+        def queued(queue: Any) -> None:
+            queue.delete(self._key(athlete))
+            queue.srem(self._name(PUSHED), athlete)
+
+        erased, _ = self._transaction(queued)
+        return ErasedOnline(erased, self._are_files_rewritten())
+
+    def eviction_policy(self) -> str:
+        """The setting `maxmemory-policy`, which Redis tells where its settings are hidden, too."""
+        policy: str = self._client.info("memory")["maxmemory_policy"]
+        return policy
+
+    def _are_files_rewritten(self) -> bool:
         """Has Redis write its log and its snapshot without what was deleted, where it has them.
 
+        Returns:
+            False when it may not be asked: a managed Redis hides its settings and its files.
+
         Raises:
-            PacelineError: when it does not within a minute, or may not be asked.
+            PacelineError: when it does not within a minute.
         """
-        # A managed Redis may hide its settings, and then says nothing of its files either.
-        saved = self._client.config_get("save").get("save")
-        if self._client.info("persistence")["aof_enabled"]:
-            self._client.bgrewriteaof()
-        if saved:
-            self._client.bgsave(schedule=True)
+        from redis.exceptions import ResponseError
+
+        try:
+            saved = self._client.config_get("save").get("save")
+            if self._client.info("persistence")["aof_enabled"]:
+                self._client.bgrewriteaof()
+            if saved:
+                self._client.bgsave(schedule=True)
+        except ResponseError:
+            return False
         for _ in range(_POLLS):
             persistence = self._client.info("persistence")
             flags = ("rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
             if not any(persistence.get(flag) for flag in flags):
-                return
+                return True
             sleep(_POLL_SECONDS)
         raise PacelineError(
             "Redis has not written its files anew within a minute, so that they may still name the "

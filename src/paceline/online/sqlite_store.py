@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from paceline.online.store import CURSOR, INTENT, Row, State, entity_key
+from paceline.online.store import CURSOR, INTENT, PUSHED, ErasedOnline, Row, State, entity_key
 from paceline.session import hold
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ class SqliteStore:
             yield
 
     def state(self) -> State:
-        """What syncs have left."""
+        """What syncs and pushes have left."""
         found = dict(self._connection.execute(f"SELECT name, value FROM {_STATE}").fetchall())
-        return State(found.get(CURSOR), found.get(INTENT))
+        pushed = json.loads(found.get(PUSHED, "[]"))
+        return State(found.get(CURSOR), found.get(INTENT), frozenset(pushed))
 
     def begin(self, intent: str) -> None:
         """Says what is going to be written."""
@@ -53,7 +55,17 @@ class SqliteStore:
         """Says that everything is written."""
         with self._connection as connection:
             connection.execute(f"REPLACE INTO {_STATE} VALUES (?, ?)", (CURSOR, cursor))
-            connection.execute(f"DELETE FROM {_STATE} WHERE name = ?", (INTENT,))
+            connection.execute(f"DELETE FROM {_STATE} WHERE name IN (?, ?)", (INTENT, PUSHED))
+
+    def note_pushed(self, athletes: Collection[int]) -> None:
+        """Says of whom something is going to be pushed."""
+        self._keep_pushed(self.state().pushed.union(athletes))
+
+    def _keep_pushed(self, athletes: Collection[int]) -> None:
+        with self._connection as connection:
+            connection.execute(
+                f"REPLACE INTO {_STATE} VALUES (?, ?)", (PUSHED, json.dumps(sorted(athletes)))
+            )
 
     def kept(self, moment: datetime) -> datetime:
         """The second of the instant.
@@ -85,7 +97,7 @@ class SqliteStore:
                 deleted += done.rowcount > 0
         return deleted
 
-    def erase(self, athlete: int) -> int:
+    def erase(self, athlete: int) -> ErasedOnline:
         """Removes all that any view holds of an athlete, and the pages that still have it."""
         named = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         project = f"{self._config.project}_"
@@ -97,10 +109,15 @@ class SqliteStore:
                     f'DELETE FROM "{table}" WHERE entity_key = ?', (self._key(athlete),)
                 )
                 erased += done.rowcount > 0
+        self._keep_pushed(self.state().pushed - {athlete})
         # A row that was replaced before may lie in a free page.
         self._connection.execute("VACUUM")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return erased
+        return ErasedOnline(erased, are_files_rewritten=True)
+
+    def eviction_policy(self) -> str:
+        """A file drops nothing."""
+        return "noeviction"
 
     def forget(self, view: FeatureView, names: Collection[str]) -> None:
         """Removes features that a view no longer has."""

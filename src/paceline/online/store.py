@@ -19,17 +19,37 @@ from paceline.online.views import ATHLETE, SERVED
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
-CURSOR, INTENT = "cursor", "intent"
+CURSOR, INTENT, PUSHED = "cursor", "intent", "pushed"
 
 # As Feast's stores take it: entity key, values by feature, event_timestamp, time of creation.
 Row = tuple[Any, dict[str, Any], datetime, datetime | None]
 
 
 class State(NamedTuple):
-    """What syncs have left in the store: up to where it is exact, and what has been begun."""
+    """What syncs and pushes have left in the store.
+
+    Attributes:
+        cursor: up to where it is exact.
+        intent: what a sync has begun and not finished.
+        pushed: athletes of whom something was pushed since the last sync.
+    """
 
     cursor: str | None
     intent: str | None
+    pushed: frozenset[int]
+
+
+class ErasedOnline(NamedTuple):
+    """What an erasure did to a store.
+
+    Attributes:
+        rows: in how many views there was something; where views share a key, it is at most 1.
+        are_files_rewritten: whether its files are without the athlete; False where the store does
+            not let its files be written anew.
+    """
+
+    rows: int
+    are_files_rewritten: bool
 
 
 class OnlineStore(Protocol):
@@ -47,7 +67,7 @@ class OnlineStore(Protocol):
         ...
 
     def state(self) -> State:
-        """What syncs have left."""
+        """What syncs and pushes have left."""
         ...
 
     def begin(self, intent: str) -> None:
@@ -55,7 +75,11 @@ class OnlineStore(Protocol):
         ...
 
     def finish(self, cursor: str) -> None:
-        """Says that everything is written."""
+        """Says that everything is written, and that nothing pushed is left."""
+        ...
+
+    def note_pushed(self, athletes: Collection[int]) -> None:
+        """Says of whom something is going to be pushed, before it is."""
         ...
 
     def kept(self, moment: datetime) -> datetime:
@@ -74,12 +98,12 @@ class OnlineStore(Protocol):
         """Removes what a view holds of some athletes; returns of how many there was something."""
         ...
 
-    def erase(self, athlete: int) -> int:
-        """Removes all that any view holds of an athlete, and what files keep of it.
+    def erase(self, athlete: int) -> ErasedOnline:
+        """Removes all that any view holds of an athlete, and what files keep of it."""
+        ...
 
-        Returns:
-            In how many views there was something; where views share a key, it is at most 1.
-        """
+    def eviction_policy(self) -> str:
+        """What the store does when its memory is full, in the words of Redis."""
         ...
 
     def forget(self, view: FeatureView, names: Collection[str]) -> None:

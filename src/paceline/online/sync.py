@@ -1,10 +1,10 @@
 """Brings the online store to what gold says now, at the cost of the athletes that have changed.
 
 A sync pins a version of each gold table and an instant. Athletes can differ whom commits since the
-cursor have touched, and who have a row that has become known since; where that cannot be told, it
-is everybody. What the store holds of them is read, and written only where it differs. The cursor
-comes last, and before the first write the store is told what has been begun: whoever finds that
-unfinished knows that rows may be newer than the cursor.
+cursor have touched, who have a row that has become known since, and of whom something was pushed;
+without a usable cursor or change feed it is everybody. What the store holds of them is read, and
+written only where it differs. The cursor comes last. The store notes what a sync has begun before
+its first write: the next sync finds that note, and knows that rows may be newer than the cursor.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from paceline.online.gold import Gold
 from paceline.online.store import Online, Row, State
-from paceline.online.views import ATHLETE, ROLLING, SERVED, Served, refuse_other_place
+from paceline.online.views import ATHLETE, PUSHABLE, ROLLING, SERVED, Served, refuse_other_place
 from paceline.store.warehouse import Position
 
 if TYPE_CHECKING:
@@ -104,12 +104,13 @@ def sync(online: Online, gold: Gold, now: datetime) -> list[Synced]:
         target = _target(online, gold, micros(now))
         before, reason = _start(state, target)
         plans = [_Plan(served, online, gold, target, before, reason, state) for served in SERVED]
-        if not all(plan.is_idle for plan in plans):
+        is_idle = all(plan.is_idle for plan in plans)
+        if not is_idle:
             target = replace(target, is_everybody=any(plan.reason for plan in plans))
             online.store.begin(target.text())
         done = [plan.carry_out() for plan in plans]
         finished = replace(target, is_everybody=False).text()
-        if finished != state.cursor or state.intent is not None:
+        if not is_idle or finished != state.cursor or state.intent is not None:
             online.store.finish(finished)
     return done
 
@@ -138,7 +139,7 @@ class _Plan:
         self._before = before.views.get(served.view) if before else None
         self._features_gone = {
             name
-            for cursor in map(_cursor, state)
+            for cursor in map(_cursor, (state.cursor, state.intent))
             if cursor and served.view in cursor.views
             for name in cursor.views[served.view].fields.keys() - self._mark.fields.keys()
         }
@@ -146,6 +147,8 @@ class _Plan:
         self._athletes: set[int] | None = None
         if self.reason is None and before is not None:
             self._athletes = self._touched(before.as_of)
+        if self._athletes is not None and served is PUSHABLE:
+            self._athletes |= state.pushed
 
     @property
     def is_idle(self) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,7 @@ from paceline.errors import UsageError
 from paceline.online.gold import Gold
 from paceline.online.store import Online
 from paceline.online.sync import Cursor, instant, read_cursor, utc
-from paceline.online.views import ATHLETE, EVENT_TIME, SERVED, Served
+from paceline.online.views import ATHLETE, EVENT_TIME, PUSHABLE, SERVED, Served
 
 _AT_ONCE = 500
 
@@ -38,8 +39,9 @@ class Compared:
         view: the view.
         version: of the gold table, that of the cursor.
         as_of: the instant of the cursor.
-        athletes: how many there are in gold or in the store.
+        athletes: how many of those in gold or in the store were compared.
         wrong: those who differ.
+        pushed: those who differ because something was pushed since the last sync.
     """
 
     view: str
@@ -47,16 +49,26 @@ class Compared:
     as_of: datetime
     athletes: int
     wrong: tuple[Wrong, ...]
+    pushed: tuple[int, ...]
 
 
-def verify(online: Online, gold: Gold) -> list[Compared]:
+def verify(online: Online, gold: Gold, sample: int | None = None) -> list[Compared]:
     """Compares everybody who is in gold or in the store, at the cursor.
+
+    Args:
+        online: the store.
+        gold: the tables.
+        sample: compares at most so many athletes, chosen by chance; None compares all.
 
     Raises:
         UsageError: when nothing has been synced, or the table is no longer the one that was.
     """
     cursor = required_cursor(online)
-    return [_compared(served, online, gold, cursor) for served in SERVED]
+    pushed = online.store.state().pushed
+    return [
+        _compared(served, online, gold, cursor, pushed if served is PUSHABLE else set(), sample)
+        for served in SERVED
+    ]
 
 
 def required_cursor(online: Online) -> Cursor:
@@ -73,7 +85,14 @@ def required_cursor(online: Online) -> Cursor:
     return cursor
 
 
-def _compared(served: Served, online: Online, gold: Gold, cursor: Cursor) -> Compared:
+def _compared(
+    served: Served,
+    online: Online,
+    gold: Gold,
+    cursor: Cursor,
+    pushed: Set[int],
+    sample: int | None,
+) -> Compared:
     mark = cursor.views.get(served.view)
     if mark is None or gold.newest(served.table_name).table_id != mark.position.table_id:
         raise UsageError(
@@ -85,14 +104,23 @@ def _compared(served: Served, online: Online, gold: Gold, cursor: Cursor) -> Com
     expected = {row[ATHLETE]: row for row in table.to_pylist()}
     held = online.store.athletes(online.views[served.view])
     athletes = sorted(held | expected.keys())
-    wrong = tuple(
+    if sample is not None and sample < len(athletes):
+        athletes = random.sample(athletes, sample)
+    differing = [
         found
         for start in range(0, len(athletes), _AT_ONCE)
         for found in _wrong(
             served, online, expected, held, athletes[start : start + _AT_ONCE], names
         )
+    ]
+    return Compared(
+        served.view,
+        mark.position.version,
+        instant(cursor.as_of),
+        len(athletes),
+        tuple(found for found in differing if found.athlete_id not in pushed),
+        tuple(found.athlete_id for found in differing if found.athlete_id in pushed),
     )
-    return Compared(served.view, mark.position.version, instant(cursor.as_of), len(athletes), wrong)
 
 
 def _wrong(

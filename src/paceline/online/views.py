@@ -2,7 +2,11 @@
 
 `athlete_rolling` is the newest rolling row of an athlete, for models. `last_activity` is the newest
 activity, for display only: training knows an activity when its day is over, so that a model that
-was served it would see more than it has learnt from.
+was served it would see more than it has learnt from. An activity that has just ended may be pushed
+into that view, until the pipeline has it.
+
+Two features need a value that only the request knows, and are computed when they are asked for, by
+the functions that training uses.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from paceline.contract import Contract, load_all
 from paceline.errors import UsageError
+from paceline.online.on_request import views_on_request
 from paceline.settings import conf_directory, load_settings
 from paceline.store.warehouse import catalog_of, schema_names
 from paceline.tables.names import ACTIVITY_FEATURES, ROLLING_FEATURES
@@ -57,6 +62,8 @@ LAST_ACTIVITY = Served(
     "activity_id",
 )
 SERVED = (ROLLING, LAST_ACTIVITY)
+PUSHABLE = LAST_ACTIVITY
+PUSH_SOURCE = "ended_activity"
 
 
 def definitions(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -70,7 +77,7 @@ def definitions(environment: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         UsageError: when the settings or contracts cannot be used.
     """
-    from feast import Entity, FeatureService, FeatureView, ValueType
+    from feast import Entity, FeatureService, FeatureView, PushSource, ValueType
 
     directory = conf_directory(environment.get(CONF) or None)
     contracts = load_all(directory / "contracts")
@@ -83,12 +90,20 @@ def definitions(environment: Mapping[str, str]) -> dict[str, Any]:
     views = {}
     for served in SERVED:
         contract = contracts[served.table_name]
+        source = _source(served, environment, directory)
+        if served is PUSHABLE:
+            source = PushSource(
+                name=PUSH_SOURCE,
+                batch_source=source,
+                description="Activities that have ended and are not in gold yet: use paceline "
+                "online push, because Feast's own push makes the store differ from gold for good.",
+            )
         views[served.view] = FeatureView(
             name=served.view,
             entities=[athlete],
             ttl=timedelta(0),  # a dormant athlete's last row stays
             schema=_schema(contract),
-            source=_source(served, environment, directory),
+            source=source,
             description=contract.description,
             tags={"table": contract.name, "contract_version": contract.version},
             owner=contract.owner,
@@ -98,7 +113,8 @@ def definitions(environment: Mapping[str, str]) -> dict[str, Any]:
         features=[views[ROLLING.view]],
         description="What the model of running times is served.",
     )
-    return {"athlete": athlete, **views, model.name: model}
+    on_request = {view.name: view for view in views_on_request(views[ROLLING.view])}
+    return {"athlete": athlete, **views, **on_request, model.name: model}
 
 
 def _schema(contract: Contract) -> list[Any]:

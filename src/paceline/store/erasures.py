@@ -31,6 +31,7 @@ run_id STRING NOT NULL COMMENT 'the run that erased',
 erased_at TIMESTAMP NOT NULL COMMENT 'when it began; when it ended, for done'
 """
 SALT, ATHLETE, ACTIVITY, FILE, DONE = "salt", "athlete", "activity", "file", "done"
+KINDS = (SALT, ATHLETE, ACTIVITY)
 
 # What Python and Spark read alike in a record that names nobody, broken JSON in a text included.
 ATHLETE_MENTION = (
@@ -140,9 +141,14 @@ def read(warehouse: Warehouse) -> Erased | None:
         return None
     warehouse.register(ERASURES)
     table = warehouse.table(ERASURES)
-    rows = table.where(table.kind.isin(SALT, ATHLETE, ACTIVITY)).select("kind", "value").collect()
-    salts = [row["value"] for row in rows if row["kind"] == SALT]
-    hashes = frozenset((row["kind"], row["value"]) for row in rows if row["kind"] != SALT)
+    rows = table.where(table.kind.isin(*KINDS)).select("kind", "value").collect()
+    return of_rows([(row["kind"], row["value"]) for row in rows])
+
+
+def of_rows(rows: Collection[tuple[str, str]]) -> Erased | None:
+    """Who has been erased, by (kind, value) of the `KINDS`; None while nobody has."""
+    salts = [value for kind, value in rows if kind == SALT]
+    hashes = frozenset((kind, value) for kind, value in rows if kind != SALT)
     return Erased(salts[0], hashes) if salts else None
 
 
