@@ -6,12 +6,13 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import yaml
@@ -37,23 +38,73 @@ def redis_server(folder: Path, *more: str) -> Iterator[int]:
     """
     program = shutil.which("redis-server")
     if program is None:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("redis-server is not installed: apt-get install redis-server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        missing("redis-server")
+    port = free_port()
     settings = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     settings += ["--save", "", "--appendonly", "no", *more]
     with subprocess.Popen([program, *settings], stdout=subprocess.DEVNULL) as server:
         try:
-            for _ in range(100):
-                with socket.socket() as asked:
-                    if asked.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
+            until_open(port)
             yield port
         finally:
             server.terminate()
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL on a free port of the loopback: the address of its database, for Feast."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        missing("postgresql")
+    # It does not run as root, and its user does not reach the folders of pytest.
+    with tempfile.TemporaryDirectory() as made:
+        folder, port = Path(made), free_port()
+        (folder / "password").write_text("open")
+        as_user = []
+        if os.geteuid() == 0:
+            as_user = ["runuser", "-u", "postgres", "--"]
+            shutil.chown(folder, "postgres")
+        data = folder / "data"
+        create = ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={folder}/password"]
+        subprocess.run(
+            [*as_user, programs[-1] / "initdb", "-D", data, "-U", "feast", "--no-sync", *create],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        run = ["-p", str(port), "-k", str(folder), "-h", "127.0.0.1", "-c", "fsync=off"]
+        log = subprocess.DEVNULL
+        program = [*as_user, programs[-1] / "postgres", "-D", data, *run]
+        with subprocess.Popen(program, stdout=log, stderr=log) as server:
+            try:
+                until_open(port)
+                yield f"postgresql+psycopg://feast:open@127.0.0.1:{port}/postgres"
+            finally:
+                # runuser passes the signal on.
+                server.terminate()
+
+
+def missing(package: str) -> NoReturn:
+    """Skips what needs a server that is not installed, and fails in CI."""
+    end = pytest.fail if os.environ.get("CI") else pytest.skip
+    end(f"{package} is not installed: apt-get install {package}")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def until_open(port: int, seconds: float = 60) -> None:
+    """Waits until somebody listens at a port of the loopback."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket() as asked:
+            if asked.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"nobody listens at port {port}")
 
 
 def copied(folder: Path) -> Path:

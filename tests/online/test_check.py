@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,7 +22,7 @@ from paceline.online.store import opened
 from paceline.online.sync import sync
 from tests.conftest import CONF
 from tests.online.gold import DAY, ROLLING
-from tests.online.stores import Place
+from tests.online.stores import Place, free_port, until_open
 
 NOW = datetime.now(UTC)
 GOOD = {"registry": True, "store": True, "sync": True, "rows": True}
@@ -182,20 +180,14 @@ def test_a_server_is_asked(place: Place, capsys: pytest.CaptureFixture[str]) -> 
 @contextmanager
 def feature_server(repo: Path) -> Iterator[str]:
     """Feast's own server, on a free port of the loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     feast = Path(sys.executable).with_name("feast")
     command = [feast, "-c", repo, "-f", repo / "serve.yaml", "serve", "-p", str(port)]
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ
     ) as server:
         try:
-            for _ in range(600):
-                with socket.socket() as asked:
-                    if asked.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.1)
+            until_open(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()

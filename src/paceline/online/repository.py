@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "feature_store.yaml"
 STORES = ("sqlite", "redis")
 KEY_VERSION = 3
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,24 @@ def repository(given: str | Path) -> Repository:
             "or one of its yaml files, with --repo."
         )
     try:
-        settings = yaml.safe_load(os.path.expandvars(file.read_text(encoding="utf-8")))
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UsageError(f"{file} is no YAML: correct it, or copy the project's file.") from error
+    settings = _filled_in(file, settings)
     _check(file, settings)
     return Repository(file.parent.resolve(), file.resolve(), settings)
+
+
+def _filled_in(file: Path, value: Any) -> Any:
+    """The settings with the variables that they name."""
+    if isinstance(value, dict):
+        return {key: _filled_in(file, part) for key, part in value.items()}
+    if not isinstance(value, str):
+        return value
+    unset = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
+    if unset:
+        raise UsageError(f"{file} needs {unset[0]}, which the environment does not have: set it.")
+    return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
 
 
 def _check(file: Path, settings: Any) -> None:
@@ -122,12 +137,8 @@ def _check(file: Path, settings: Any) -> None:
         raise UsageError(
             f"{file}: key_ttl_seconds would delete athletes that gold still has: remove it."
         )
-    unset = [part for part in str(store.get("connection_string", "")).split(",") if "$" in part]
-    if unset or not store.get("connection_string"):
-        raise UsageError(
-            f"{file}: the connection string of Redis is incomplete: set the variables of the "
-            "environment that the file names."
-        )
+    if not store.get("connection_string"):
+        raise UsageError(f"{file}: online_store has no connection_string: add the one of Redis.")
 
 
 def need_feast() -> None:

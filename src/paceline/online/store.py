@@ -178,9 +178,14 @@ def speaking(repo: Repository) -> Iterator[None]:
         if kind.startswith("redis.exceptions."):
             raise _of_redis(repo, type(error).__name__) from error
         if kind.startswith(("sqlalchemy.", "psycopg.")):
+            if "authentication failed" in str(error):
+                raise UsageError(
+                    f"The registry of {repo.file} refuses the user or the password: correct them "
+                    "in the environment."
+                ) from error
             raise PacelineError(
                 f"The registry of {repo.file} does not answer ({type(error).__name__}): start its "
-                "database, or correct the address and the password in the environment."
+                "database, or correct its address in the environment."
             ) from error
         raise
 
