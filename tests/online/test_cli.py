@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from paceline.cli.main import exit_code, paceline
+from paceline.cli.main import exit_code, paceline, run_sync
 from paceline.online.repository import Repository
+from paceline.pipeline import alerts
 from tests.online.gold import DAY, ROLLING, Gold
 from tests.online.stores import copied, made
 
+TABLES = ["athlete_rolling_features", "activity_features"]
 DAYS = [DAY + timedelta(days=n) for n in range(3)]
 
 
@@ -86,6 +89,52 @@ def test_what_is_wrong_is_shown_without_the_athlete(
     assert "The online store differs from gold for 1 athletes" in said.err
     assert online("verify", "--personal", gold=gold, repo=repo.directory) == 1
     assert "1001: tss_7d" in capsys.readouterr().out
+
+
+def test_a_sync_tells_what_each_view_was_made_from(
+    gold: Gold, redis: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo = made(tmp_path / "feature_repo", gold.root, redis)
+    text = repo.file.read_text(encoding="utf-8").replace("db=0", "db=0,username=default")
+    repo.file.write_text(text)
+    assert online("sync", gold=gold, repo=repo.directory) == 0
+    lines = (gold.root / "openlineage.jsonl").read_text(encoding="utf-8").splitlines()
+    events = [json.loads(line) for line in lines]
+    told = [
+        (
+            event["eventType"],
+            event["inputs"][0]["name"],
+            event["inputs"][0]["facets"]["version"]["datasetVersion"],
+            event["outputs"][0]["namespace"],
+            event["outputs"][0]["name"],
+        )
+        for event in events
+    ]
+    tables = [f"{gold.root}/feature_store/{name}" for name in TABLES]
+    views = ["paceline.athlete_rolling", "paceline.last_activity"]
+    assert told == [
+        (end, table, version, f"redis://127.0.0.1:{redis}", view)
+        for table, view, version in zip(tables, views, ["2", "0"], strict=True)
+        for end in ("START", "COMPLETE")
+    ]
+    written = [
+        e["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] for e in events[1::2]
+    ]
+    assert written == [2, 0]
+
+
+def test_a_job_that_fails_alerts(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setenv("PACELINE_WEBHOOK", "https://hooks.example/secret")
+    monkeypatch.setattr(alerts, "send", lambda url, text: sent.append(text))
+    nowhere = ["--warehouse", str(tmp_path / "nowhere"), "--repo", str(repo.directory)]
+    monkeypatch.setattr(sys, "argv", ["sync_online.py", *nowhere])
+    with pytest.raises(SystemExit, match="2"):
+        run_sync()
+    (text,) = sent
+    assert text.startswith("paceline Online_Sync FAILED\n- The warehouse")
 
 
 def said_of(capsys: pytest.CaptureFixture[str]) -> str:

@@ -14,6 +14,7 @@ import pytest
 from feast import FeatureStore
 from pyspark.sql import SparkSession
 
+from paceline.cli import status
 from paceline.cli.erase import erase_athlete
 from paceline.online.gold import FileGold, TableGold
 from paceline.online.store import opened
@@ -106,6 +107,14 @@ def test_a_correction_a_deletion_and_an_erasure_reach_the_store(
     text = conf.read_text(encoding="utf-8")
     conf.write_text(text.replace("feature_repo: null", f"feature_repo: {repo.directory}"))
     options = Options(warehouse=str(world.warehouse), conf=str(world.root / "conf"))
+    shown = status.found(TABLES, options, datetime.now(UTC))["online"]
+    assert shown["as_of"] == NOW
+    assert [view["athletes"] for view in shown["views"]] == [4, 4]
+    assert all(view["version"] == view["gold_version"] for view in shown["views"])
+    ages = (datetime.now(UTC) - NOW).total_seconds() / 3600
+    assert shown["problems"] == [
+        f"the online store was synced {ages:,.0f} hours ago, 26 are allowed"
+    ]
     certificate = erase_athlete(TABLES, options, GONE, tmp_path / "certificate.json")
     assert certificate["online_rows"] == 2
     assert key not in repo.sqlite_path.read_bytes()

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 from openlineage.client.serde import Serde
@@ -51,6 +52,7 @@ VERDICTS = [
     Verdict("volume", 9.0, 4.5, "warning", "PASS"),
 ]
 SECRET = "T0K3N"
+SYNCED = "urn:paceline/Online_Sync/redis://cache:6379/shop.last_steps/2026-07-01T06:00:05+00:00"
 
 # Written by hand, without the two fields by which every facet names its producer and schema.
 JOB = {
@@ -329,6 +331,43 @@ def test_a_catalog_and_a_deployment_are_part_of_the_names(run):
     assert start["inputs"][0]["name"] == "uc-athletes.bronze.shoes"
 
 
+def test_a_view_of_the_online_store_is_made_from_a_version_of_its_table():
+    view = openlineage.Served(
+        view="last_steps",
+        source=("file", "/data/warehouse/silver/shoes"),
+        version=7,
+        target=("redis://cache:6379", "shop.last_steps"),
+        rows=3,
+        started_at=STARTED,
+        finished_at=FINISHED,
+    )
+    target = {"namespace": "redis://cache:6379", "name": "shop.last_steps", "facets": {}}
+    common = {
+        # Of "urn:paceline/Online_Sync/redis://cache:6379/shop.last_steps/" and the start.
+        "run": {"runId": str(uuid5(NAMESPACE_URL, SYNCED)), "facets": {}},
+        "job": JOB | {"name": "Online_Sync.last_steps"},
+        "inputs": [
+            {
+                "namespace": "file",
+                "name": "/data/warehouse/silver/shoes",
+                "facets": {"version": {"datasetVersion": "7"}},
+                "inputFacets": {},
+            }
+        ],
+    }
+    start, end = map(plain, map(Serde.to_dict, openlineage.served_events("Online_Sync", view)))
+    assert start == common | {
+        "eventTime": "2026-07-01T06:00:05+00:00",
+        "eventType": "START",
+        "outputs": [target | {"outputFacets": {}}],
+    }
+    assert end == common | {
+        "eventTime": "2026-07-01T06:00:09+00:00",
+        "eventType": "COMPLETE",
+        "outputs": [target | {"outputFacets": {"outputStatistics": {"rowCount": 3}}}],
+    }
+
+
 def test_events_are_added_to_a_file_of_the_warehouse(run, home, tmp_path):
     # As in a clone: the client would name its origin.
     (home / ".git").mkdir()
@@ -391,7 +430,8 @@ def warning(caplog):
 
     def said(run, root):
         placed = replace(run, warehouse=Warehouse(None, root))
-        execute._send_lineage(placed, [Outcome(replace(PUBLISHED, checks=VERDICTS))], LANDING)
+        outcomes = [Outcome(replace(PUBLISHED, checks=VERDICTS))]
+        execute.send_lineage(lambda lineage: lineage.emit(placed, outcomes, LANDING))
         (record,) = caplog.records
         assert record.levelname == "WARNING"
         return record.getMessage()

@@ -360,11 +360,14 @@ def run_maintenance() -> None:
 
 def run_sync() -> None:
     """The whole of the job file of the online store; ends as `run_job` does."""
+    from paceline.pipeline.execute import alerting
+    from paceline.pipeline.jobs import ONLINE_SYNC
 
     @click.command("online_sync", help="Make the online store equal to gold.")
     @with_options(REPO, *PLACES, DEBUG)
     def command(repo: str, debug: bool, **places: Any) -> None:
-        sync_store(repo, places, applies=True)
+        with alerting([ONLINE_SYNC]):
+            sync_store(repo, places, applies=True)
 
     _run_file(command)
 

@@ -5,7 +5,7 @@ Feast is imported inside the functions, so that the help does without.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -94,9 +94,11 @@ def sync_store(
         gold = _gold(**places)
         if applies:
             apply(found, _environment(**places))
+        started = datetime.now(UTC)
         done = sync(_opened(found), gold, moment)
     for view in done:
         say(_told(view))
+    _send_lineage(found, gold, done, started)
     return done
 
 
@@ -147,6 +149,13 @@ def status_command(repo: str, as_json: bool, debug: bool, **places: Any) -> None
     if as_json:
         say_json(facts)
         return
+    say_status(facts)
+    if facts["is_unfinished"]:
+        say("! a sync was not finished: run `paceline online sync`")
+
+
+def say_status(facts: dict[str, Any]) -> None:
+    """Says up to where a store is exact, and how far gold is ahead in each view."""
     rows = [
         (
             view["view"],
@@ -161,10 +170,8 @@ def status_command(repo: str, as_json: bool, debug: bool, **places: Any) -> None
         if facts["as_of"] is None
         else f"exact as of {facts['as_of']:%Y-%m-%d %H:%M} UTC"
     )
-    say(f"{facts['store']}: {as_of}")
-    if facts["is_unfinished"]:
-        say("! a sync was not finished: run `paceline online sync`")
-    say_grid("Views", [*words("view"), *numbers("version", "gold", "athletes")], rows)
+    columns = [*words("view"), *numbers("version", "gold", "athletes")]
+    say_grid(f"The online store ({facts['store']}), {as_of}", columns, rows)
 
 
 @online_group.command("push")
@@ -280,6 +287,34 @@ def _environment(
         views.SCHEMA: ",".join(schema),
         views.CONF: str(Path(conf).resolve()) if conf else "",
     }
+
+
+def _send_lineage(repo: Repository, gold: Gold, done: Sequence[Synced], started: datetime) -> None:
+    """Hands over which version of which table each view was made equal to."""
+    from paceline.online.views import SERVED
+    from paceline.pipeline.execute import send_lineage
+    from paceline.pipeline.jobs import ONLINE_SYNC
+
+    root = gold.root
+    namespace, finished = "unitycatalog" if root is None else "file", datetime.now(UTC)
+    tables = {served.view: served.table_name for served in SERVED}
+
+    def emit(lineage: Any) -> None:
+        views = [
+            lineage.Served(
+                view=view.view,
+                source=(namespace, gold.table(tables[view.view])),
+                version=view.version,
+                target=repo.dataset(view.view),
+                rows=view.written,
+                started_at=started,
+                finished_at=finished,
+            )
+            for view in done
+        ]
+        lineage.emit_served(root, ONLINE_SYNC, views)
+
+    send_lineage(emit)
 
 
 def _told(view: Synced) -> str:

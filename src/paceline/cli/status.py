@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from paceline.cli.online import say_status
 from paceline.cli.opening import looked_at
 from paceline.cli.screen import HIDDEN, numbers, say, say_grid, say_json, texts, words
 from paceline.contract import Contract, load_all
@@ -28,6 +29,8 @@ from paceline.store.warehouse import Warehouse
 from paceline.tables.feature_store import athlete_rolling_features
 
 SHOWN_RUNS = 5
+# A sync runs each day after noon UTC, and may take its time.
+MAX_SYNC_HOURS = 26
 ROLLING_COLUMNS = ("athlete_id", "as_of_date", "tss_1d", "ctl_ewma_42d", "atl_ewma_7d", "tsb_ewma")
 _HEALTHY = (ledger.PUBLISHED, ledger.UNCHANGED)
 
@@ -72,13 +75,41 @@ def found(recipes: Sequence[Table], options: Options, now: datetime) -> Facts:
         warehouse.register(name)
     tables = _tables(recipes, options, warehouse, now)
     problems = [f"{row['table_name']} {problem}" for row in tables for problem in row["problems"]]
+    online = _online(options, warehouse, now)
+    problems += online["problems"] if online else []
     return {
         "tables": tables,
         "runs": _runs(warehouse),
         "quarantine": _quarantine(warehouse),
         "rolling": _last_days(warehouse),
+        "online": online,
         "problems": problems,
     }
+
+
+def _online(options: Options, warehouse: Warehouse, now: datetime) -> Facts | None:
+    """The online store that the settings name, with its problems; None when there is none."""
+    configured = load_settings(conf_directory(options.conf)).feature_repo
+    if configured is None:
+        return None
+    from paceline.online.gold import TableGold
+    from paceline.online.repository import repository
+    from paceline.online.status import status
+    from paceline.online.store import opened, speaking
+
+    try:
+        repo = repository(configured)
+        with speaking(repo):
+            facts = status(repo, opened(repo), TableGold(warehouse), now)
+    except PacelineError as error:
+        return {"store": str(configured), "problems": [str(error).removesuffix(".")]}
+    age = facts["age_hours"]
+    problems = ["has never been synced"] if age is None else []
+    if facts["is_unfinished"]:
+        problems.append("has a sync that was not finished")
+    if age is not None and age > MAX_SYNC_HOURS:
+        problems.append(f"was synced {age:,.0f} hours ago, {MAX_SYNC_HOURS} are allowed")
+    return facts | {"problems": [f"the online store {problem}" for problem in problems]}
 
 
 def _tables(
@@ -268,6 +299,8 @@ def _say(found: Facts, *, is_personal: bool) -> None:
     if found["rolling"]:
         days = [[_cell(row[name]) for name in ROLLING_COLUMNS] for row in found["rolling"]]
         say_grid("The last days of two athletes", numbers(*ROLLING_COLUMNS), days)
+    if found["online"] and "views" in found["online"]:
+        say_status(found["online"])
     say(*(f"! {problem}" for problem in found["problems"]))
 
 

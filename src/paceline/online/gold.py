@@ -29,6 +29,11 @@ _UTC = pa.timestamp("us", "UTC")
 class Gold(Protocol):
     """What a sync asks of the gold tables."""
 
+    @property
+    def root(self) -> Path | None:
+        """The directory of a local warehouse; None for a catalog."""
+        ...
+
     def table(self, table_name: str) -> str:
         """The path or the name under which Feast knows a table."""
         ...
@@ -192,6 +197,11 @@ class TableGold:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
+
+    @property
+    def root(self) -> Path | None:
+        """The directory of a local warehouse; None for a catalog."""
+        return self.warehouse.root
 
     def table(self, table_name: str) -> str:
         """The directory of a table, or its name in the catalog."""

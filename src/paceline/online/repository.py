@@ -65,6 +65,13 @@ class Repository:
         """The file of a sqlite store."""
         return self.directory / str(self.online_store.get("path", "data/online.db"))
 
+    def dataset(self, view: str) -> tuple[str, str]:
+        """Namespace and name of a view of the online store, as lineage calls it."""
+        if self.store_type == "sqlite":
+            return "file", f"{self.sqlite_path}/{view}"
+        address = str(self.online_store["connection_string"]).partition(",")[0]
+        return f"redis://{address}", f"{self.project}.{view}"
+
 
 def repository(given: str | Path) -> Repository:
     """The repository that is given as its directory or as one of its yaml files.

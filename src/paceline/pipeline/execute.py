@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from time import monotonic
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from paceline import __version__
@@ -89,7 +90,7 @@ def execute(
     with ExitStack() as held:
         # What belongs to no job carries the id of the first.
         held.enter_context(logged_as(next(iter(run_ids.values()))))
-        with nullcontext() if is_dry_run else _alerting(jobs):
+        with nullcontext() if is_dry_run else alerting(jobs):
             plan = _plan(jobs, options, moment)
             is_alone = held.enter_context(lock(plan.root))
             warehouse = Warehouse(
@@ -119,7 +120,7 @@ def execute(
             if not is_dry_run:
                 entries = [outcome.entry for outcome in outcomes.values()]
                 _alert(jobs, entries, failure, warehouse)
-                _send_lineage(common, outcomes.values(), plan.landing)
+                send_lineage(lambda lineage: lineage.emit(common, outcomes.values(), plan.landing))
     entries = [outcome.entry for outcome in outcomes.values()]
     rejected = [entry for entry in entries if entry.status == ledger.REJECTED]
     if rejected and not is_dry_run:
@@ -280,8 +281,8 @@ def _give_up(run: Run, jobs: Jobs, outcomes: dict[str, Outcome]) -> None:
 
 
 @contextmanager
-def _alerting(jobs: Collection[str]) -> Iterator[None]:
-    """Alerts people to an error that comes before the first table, and lets it out."""
+def alerting(jobs: Collection[str]) -> Iterator[None]:
+    """Alerts people to an error that no table has in the ledger, and lets it out."""
     try:
         yield
     except Exception as error:
@@ -313,13 +314,17 @@ def _send(jobs: Collection[str], entries: list[Entry], failure: Exception | None
     return reason
 
 
-def _send_lineage(run: Run, outcomes: Collection[Outcome], landing: Path) -> None:
-    """Hands over the lineage of a run; what keeps it from arriving is said, and changes nothing."""
+def send_lineage(emit: Callable[[ModuleType], None]) -> None:
+    """Hands over lineage; what keeps it from arriving is said, and changes nothing.
+
+    Args:
+        emit: calls a function of the module of OpenLineage, which it is given.
+    """
     try:
         # What the client needs is imported here, for that may fail as well.
         from paceline.pipeline import openlineage
 
-        openlineage.emit(run, outcomes, landing)
+        emit(openlineage)
     except Exception as error:
         # The text of the error may hold an address with its password, its kind cannot.
         kind = type(error.__cause__ or error).__name__

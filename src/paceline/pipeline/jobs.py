@@ -15,6 +15,8 @@ Jobs: TypeAlias = Mapping[str, tuple[Table, ...]]
 
 FEATURE_ACTIVITY = "Feature_Activity"
 FEATURE_ROLLING = "Feature_Rolling"
+# Has no tables of its own: it copies rows to the online store.
+ONLINE_SYNC = "Online_Sync"
 
 JOBS: Jobs = {
     FEATURE_ACTIVITY: (

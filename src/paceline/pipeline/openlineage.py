@@ -7,6 +7,7 @@ one for its end. Both are sent when the ledger has been written, and nothing dep
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,29 @@ _CONFIG: dict[str, Any] = {"facets": {"source_code_location": {"disabled": True}
 set_producer(f"urn:paceline:{__version__}")
 
 
+@dataclass(frozen=True)
+class Served:
+    """A view of an online store that was made equal to a version of a table.
+
+    Attributes:
+        view: its name.
+        source: namespace and name of the table.
+        version: of the table.
+        target: namespace and name of the view.
+        rows: how many were written.
+        started_at: when the work began.
+        finished_at: when it ended.
+    """
+
+    view: str
+    source: tuple[str, str]
+    version: int
+    target: tuple[str, str]
+    rows: int
+    started_at: datetime
+    finished_at: datetime
+
+
 def emit(run: Run, outcomes: Iterable[Outcome], landing: Path) -> None:
     """Sends the events of all tables that a run has dealt with.
 
@@ -82,12 +106,56 @@ def emit(run: Run, outcomes: Iterable[Outcome], landing: Path) -> None:
     Raises:
         Exception: of any kind, when an event cannot be sent; those after it are not tried.
     """
-    client = _client(run.warehouse.root)
+    found = (event for outcome in outcomes for event in events(outcome, run, landing))
+    _send(run.warehouse.root, found)
+
+
+def emit_served(root: Path | None, job: str, views: Iterable[Served]) -> None:
+    """Sends the events of views that were made equal to tables, where `emit` sends those of a run.
+
+    Args:
+        root: of the local warehouse; None for a catalog.
+        job: which has done it.
+        views: what it has done.
+
+    Raises:
+        Exception: of any kind, when an event cannot be sent; those after it are not tried.
+    """
+    _send(root, (event for view in views for event in served_events(job, view)))
+
+
+def served_events(job: str, view: Served) -> tuple[RunEvent, RunEvent]:
+    """The start and the end of filling one view."""
+    job_type = job_type_job.JobTypeJobFacet("BATCH", "PACELINE", "TASK")
+    named = Job("paceline", f"{job}.{view.view}", {"jobType": job_type})
+    run = JobRun(_uuid(job, *view.target, _time(view.started_at)))
+    inputs = [InputDataset(*view.source, facets=_version(view.version))]
+    rows = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=view.rows)
+    start = RunEvent(
+        eventTime=_time(view.started_at),
+        eventType=RunState.START,
+        run=run,
+        job=named,
+        inputs=inputs,
+        outputs=[OutputDataset(*view.target)],
+    )
+    end = RunEvent(
+        eventTime=_time(view.finished_at),
+        eventType=RunState.COMPLETE,
+        run=run,
+        job=named,
+        inputs=inputs,
+        outputs=[OutputDataset(*view.target, {"outputStatistics": rows})],
+    )
+    return start, end
+
+
+def _send(root: Path | None, found: Iterable[RunEvent]) -> None:
+    client = _client(root)
     if client.transport.kind == NoopTransport.kind:
         return
-    for outcome in outcomes:
-        for event in events(outcome, run, landing):
-            client.emit(event)
+    for event in found:
+        client.emit(event)
     if not client.close(_FLUSH_TIMEOUT_S):
         raise PacelineError(
             f"OpenLineage has not taken all events within {_FLUSH_TIMEOUT_S:g} s: look at its "
