@@ -6,7 +6,7 @@ active := . .venv/bin/activate &&
 parallel := -n 2 --dist loadscope --no-loadscope-reorder
 checks := ruff check; ruff format --check; mypy --strict src; lint-imports; scripts/lint-contracts.sh
 
-.PHONY: help setup setup-online demo test test-fast test-deep bench bench-medium bench-full bench-check docs reference lint format clean
+.PHONY: help setup setup-online demo demo-online test test-fast test-deep bench bench-medium bench-full bench-check docs reference lint format clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ setup-online: ## The same, and what the online store needs: Feast, Redis, Postgr
 
 demo: setup ## Generate 40 athletes and two years of activities, and run both jobs on them
 	@$(active) scripts/demo.sh
+
+demo-online: setup-online ## Go on from the demo: correct, delete, and compare the online store with Feast's own
+	@$(active) scripts/demo-online.sh
 
 test: lint ## Run everything that has to pass: lint, and all tests
 	$(active) pytest --connect tests/spark/connect

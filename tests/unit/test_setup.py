@@ -208,7 +208,7 @@ def test_apt_command_names_what_this_release_offers(machine: Machine) -> None:
     )
 
 
-@pytest.mark.parametrize("target", ["setup", "test", "demo"])
+@pytest.mark.parametrize("target", ["setup", "test", "demo", "demo-online"])
 def test_first_lines_of_make_say_what_is_missing(machine: Machine, target: str) -> None:
     result = machine.run("make", target)
     assert result.returncode != 0
@@ -361,6 +361,46 @@ def test_help_is_the_default_and_lists_every_target(machine: Machine) -> None:
     assert targets
     listed = re.findall(r"^  make (\S+) +\S", machine.run("make").stdout, re.MULTILINE)
     assert listed == targets[1].split()
+
+
+def demo_of_fakes(machine: Machine) -> None:
+    """Programs that print how they were called; `paceline` makes what the demo begins with."""
+    shutil.copytree(ROOT / "feature_repo", machine.clone / "feature_repo")
+    machine.program(machine.bin / "paceline", "mkdir -p demo")
+    for name in ("spark-submit", "python"):
+        machine.program(machine.bin / name, "true")
+
+
+def test_demo_online_runs_the_demo_where_there_is_none(machine: Machine) -> None:
+    demo_of_fakes(machine)
+    result = machine.run("scripts/demo-online.sh")
+    assert result.returncode == 0, result.stdout
+    first, *commands = re.findall(r"^(?:# The demo|\$ \S+ \S+ \S*)", result.stdout, re.MULTILINE)
+    assert first == "# The demo"
+    run = ["jobs/feature_activity.py", "jobs/feature_rolling.py"]
+    jobs = [f"$ spark-submit {job} --conf" for job in run]
+    assert commands == [
+        *("$ paceline generate --athletes", *jobs),
+        *("$ paceline verify --warehouse", "$ paceline status --warehouse"),
+        *("$ paceline online apply", "$ paceline online sync"),
+        *("$ python scripts/demo_online.py before", *jobs),
+        *("$ paceline online sync", "$ paceline online verify"),
+        "$ python scripts/demo_online.py after",
+    ]
+
+
+def test_demo_online_starts_anew_and_leaves_the_repository_alone(machine: Machine) -> None:
+    demo_of_fakes(machine)
+    table = "demo/warehouse/feature_store/athlete_rolling_features/_delta_log"
+    for folder in (table, "demo/online/paceline/data", "feature_repo/data"):
+        (machine.clone / folder).mkdir(parents=True)
+    result = machine.run("scripts/demo-online.sh")
+    assert "generate" not in result.stdout
+    for copy in ("paceline", "feast"):
+        names = {path.name for path in (machine.clone / "demo/online" / copy).iterdir()}
+        assert names == {"feature_store.yaml", "features.py", "redis.yaml", "serve.yaml"}
+    machine.program(machine.bin / "python", '[ "$2" = before ]')
+    assert machine.run("scripts/demo-online.sh").returncode == 1
 
 
 def test_ci_runs_the_test_command_alone(machine: Machine) -> None:
