@@ -111,10 +111,8 @@ def test_a_correction_a_deletion_and_an_erasure_reach_the_store(
     assert shown["as_of"] == NOW
     assert [view["athletes"] for view in shown["views"]] == [4, 4]
     assert all(view["version"] == view["gold_version"] for view in shown["views"])
-    ages = (datetime.now(UTC) - NOW).total_seconds() / 3600
-    assert shown["problems"] == [
-        f"the online store was synced {ages:,.0f} hours ago, 26 are allowed"
-    ]
+    (problem,) = shown["problems"]
+    assert problem.endswith("hours ago, 26 are allowed")
     certificate = erase_athlete(TABLES, options, GONE, tmp_path / "certificate.json")
     assert certificate["online_rows"] == 2
     assert key not in repo.sqlite_path.read_bytes()
