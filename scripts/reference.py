@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from paceline.cli.main import job_command, paceline
+from paceline.cli.main import job_command, paceline, sync_job_command
 from paceline.contract import Column, Contract, NullLimit, Rule, load_all
 from paceline.docs.catalogue import KINDS, Feature, catalogue
 from paceline.docs.pages import BROKEN_BATCH, BROKEN_ROW, amount, share
@@ -67,6 +67,7 @@ def _commands() -> str:
         "`jobs/maintenance.py` those of `paceline maintenance`.\n",
     ]
     jobs = {f"spark-submit jobs/{job.lower()}.py": job_command(job) for job in JOBS}
+    jobs["spark-submit jobs/sync_online.py"] = sync_job_command
     listed = [*_below(paceline, "paceline"), *jobs.items()]
     for name, command in listed:
         context = click.Context(

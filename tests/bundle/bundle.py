@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pathspec
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +21,13 @@ ROOT = Path(__file__).parents[2]
 USER = {"userName": "ann.smith@example.com", "short_name": "ann_smith"}
 PRINCIPAL = {"userName": "0f0e0d0c-aaaa-bbbb-cccc-0123456789ab"} | {"short_name": "robot"}
 COMMIT = "1a2b3c4d5e6f"
+
+# Where a deployment lies, unless a target says otherwise.
+WORKSPACE = {
+    "root_path": "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/"
+    "${bundle.target}",
+    "file_path": "${workspace.root_path}/files",
+}
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
@@ -155,7 +163,7 @@ def resolved(
     mode, is_default = over.pop("mode", None), over.pop("default", False)
     config = merge(config, over)
     config["bundle"] |= {"target": target, "mode": mode, "git": {"commit": COMMIT}}
-    config.setdefault("workspace", {})["current_user"] = dict(user)
+    config["workspace"] = WORKSPACE | config.get("workspace", {}) | {"current_user": dict(user)}
     values = {
         name: (variables or {}).get(name, stated.get(name, declared.get("default")))
         for name, declared in config.pop("variables", {}).items()
@@ -206,3 +214,20 @@ def _value_of(name: str, config: dict[str, Any], values: Mapping[str, Any]) -> A
 
 
 VOLUME_NAME = ("catalog_name", "schema_name", "name")
+
+
+def is_deployed(bundle: Bundle, relative: str) -> bool:
+    """Whether a file of the clone is put into the workspace."""
+    sync = bundle.config.get("sync", {})
+    inside = any(
+        root in (".", "./") or relative.startswith(root.strip("./") + "/")
+        for root in sync.get("paths", ["."])
+    )
+    ignored = bundle.root / ".gitignore"
+    left_out = ignored.read_text(encoding="utf-8").splitlines() if ignored.is_file() else []
+    is_out = _matches([*left_out, *sync.get("exclude", [])], relative)
+    return (inside and not is_out) or _matches(sync.get("include", []), relative)
+
+
+def _matches(patterns: list[str], relative: str) -> bool:
+    return pathspec.GitIgnoreSpec.from_lines(patterns).match_file(relative)

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
-import pathspec
-
 from paceline.store.warehouse import SCHEMAS
-from tests.bundle import schema
-from tests.bundle.bundle import REFERENCE, Bundle, BundleError, load, resolved, walk
+from tests.bundle import online, schema
+from tests.bundle.bundle import REFERENCE, Bundle, BundleError, is_deployed, load, resolved, walk
 from tests.bundle.cron import cron_problem
-from tests.bundle.tasks import order, parse_problem, substituted
+from tests.bundle.tasks import order, parse_problem, programs, substituted
 
 Tree = dict[str, Any]
 
@@ -134,6 +132,7 @@ def wheel(bundle: Bundle) -> Iterator[str]:
         ]
         asked += [library["whl"] for library in libraries if "whl" in library]
         folder = bundle.origin["jobs", key].parent
+        asked = [re.sub(r"\[.*\]$", "", text) for text in asked]  # an extra
         if not asked or not {(folder / text).resolve() for text in asked} <= built:
             yield f"The job {key} does not install the wheel that the bundle builds."
 
@@ -204,7 +203,7 @@ def compute(bundle: Bundle, tree: Tree) -> Iterator[str]:
     for key, job in _jobs(tree):
         known = {e["environment_key"] for e in job.get("environments", [])}
         known |= {c["job_cluster_key"] for c in job.get("job_clusters", [])}
-        for task in job.get("tasks", []):
+        for task in programs(job):
             asked = [task[k] for k in ("environment_key", "job_cluster_key") if k in task]
             if len(asked) != 1 or asked[0] not in known:
                 yield f"{key}: {task['task_key']} runs on {asked or 'nothing'}, which is not there."
@@ -243,7 +242,7 @@ def parameters(bundle: Bundle, tree: Tree) -> Iterator[str]:
 def commands(bundle: Bundle, tree: Tree) -> Iterator[str]:
     """Every task runs a file that is deployed, whose own parser takes the arguments."""
     for key, job in _jobs(tree):
-        for task in job.get("tasks", []):
+        for task in programs(job):
             given = task.get("spark_python_task", {}).get("parameters", [])
             path = (bundle.origin["jobs", key].parent / _file_of(task)).resolve()
             relative = path.relative_to(bundle.root.resolve()).as_posix()
@@ -262,27 +261,10 @@ def _file_of(task: Tree) -> str:
     return str(task.get("spark_python_task", {}).get("python_file", "nothing"))
 
 
-def is_deployed(bundle: Bundle, relative: str) -> bool:
-    """Whether a file of the clone is put into the workspace."""
-    sync = bundle.config.get("sync", {})
-    inside = any(
-        root in (".", "./") or relative.startswith(root.strip("./") + "/")
-        for root in sync.get("paths", ["."])
-    )
-    ignored = bundle.root / ".gitignore"
-    left_out = ignored.read_text(encoding="utf-8").splitlines() if ignored.is_file() else []
-    is_out = _matches([*left_out, *sync.get("exclude", [])], relative)
-    return (inside and not is_out) or _matches(sync.get("include", []), relative)
-
-
-def _matches(patterns: list[str], relative: str) -> bool:
-    return pathspec.GitIgnoreSpec.from_lines(patterns).match_file(relative)
-
-
 def schema_arguments(bundle: Bundle) -> Iterator[str]:
     """Tasks learn the name of every schema from the resource that makes it."""
     for key, job in bundle.config["resources"].get("jobs", {}).items():
-        for task in job.get("tasks", []):
+        for task in programs(job):
             given = task.get("spark_python_task", {}).get("parameters", [])
             for layer in SCHEMAS:
                 if f"--schema={layer}=${{resources.schemas.{layer}.name}}" not in given:
@@ -296,7 +278,7 @@ def operations(bundle: Bundle, tree: Tree) -> Iterator[str]:
             yield f"{key}: runs may overlap or be lost; it needs one at a time, and a queue."
         if not job.get("timeout_seconds") or not job.get("health", {}).get("rules"):
             yield f"{key} has no timeout or no health rule."
-        for task in job.get("tasks", []):
+        for task in programs(job):
             needed = ("timeout_seconds", "max_retries", "min_retry_interval_millis")
             if missing := [field for field in needed if not task.get(field)]:
                 yield f"{key}: {task['task_key']} has no {', '.join(missing)}."
@@ -316,9 +298,10 @@ def shared_between_targets(trees: dict[str, Tree]) -> Iterator[str]:
 
 
 OF_FILES: tuple[Callable[[Bundle], Iterator[str]], ...] = (
-    *(includes, variables, targets, literals, wheel, schema_arguments),
+    *(includes, variables, targets, literals, wheel, schema_arguments, online.repository),
 )
 OF_SHAPE: tuple[Callable[[Bundle, Tree], Iterator[str]], ...] = (typed, in_schema)
 OF_TARGETS: tuple[Callable[[Bundle, Tree], Iterator[str]], ...] = (
     *(names, dependencies, compute, schedules, parameters, commands, operations, kept),
+    *(online.installed, online.alike, online.flow, online.at_noon),
 )

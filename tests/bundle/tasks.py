@@ -65,13 +65,63 @@ def run_file(path: Path, arguments: list[str]) -> None:
         exec(program, {"__name__": "__main__"})
 
 
+def programs(job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The tasks of a job that run something; the others only compare two texts."""
+    return [task for task in job.get("tasks", []) if "condition_task" not in task]
+
+
+def states(job: Mapping[str, Any], run: Callable[[dict[str, Any]], bool]) -> dict[str, str]:
+    """How the tasks of a run end, in the words of the platform, by key.
+
+    Args:
+        job: the settings of the job, with all variables resolved.
+        run: runs a task that is no condition; whether it went well.
+    """
+    ended: dict[str, str] = {}
+    for task in order(job["tasks"]) or []:
+        ended[task["task_key"]] = _before(task, ended, job) or (
+            "SUCCESS" if "condition_task" in task or run(task) else "FAILED"
+        )
+    return ended
+
+
+def _before(task: dict[str, Any], ended: dict[str, str], job: Mapping[str, Any]) -> str | None:
+    """How a task ends because of those that it depends on, without being run."""
+    waits = [other for other in task.get("depends_on", []) if other["task_key"] in ended]
+    found = {ended[other["task_key"]] for other in waits}
+    if found == {"EXCLUDED"}:
+        return "EXCLUDED"
+    if task.get("run_if") == "ALL_DONE":
+        return None  # and no outcome is heeded
+    assert task.get("run_if", "ALL_SUCCESS") == "ALL_SUCCESS", "nothing else is imitated"
+    if found & {"FAILED", "UPSTREAM_FAILED"}:
+        return "UPSTREAM_FAILED"
+    asked = {other["task_key"]: other["outcome"] for other in waits if "outcome" in other}
+    conditions = [other for other in job["tasks"] if other["task_key"] in asked]
+    is_met = all(_holds(other) == asked[other["task_key"]] for other in conditions)
+    return None if is_met else "EXCLUDED"
+
+
+def _holds(task: dict[str, Any]) -> str:
+    """The outcome of a condition, as dependencies name it."""
+    condition = task["condition_task"]
+    is_equal = condition["left"] == condition["right"]
+    return str(is_equal == (condition["op"] == "EQUAL_TO")).lower()
+
+
+def is_success(job: Mapping[str, Any], ended: Mapping[str, str]) -> bool:
+    """Whether the platform takes a run for a success: the tasks that none depends on decide it."""
+    inner = {other["task_key"] for task in job["tasks"] for other in task.get("depends_on", [])}
+    return {ended[key] for key in set(ended) - inner} <= {"SUCCESS", "EXCLUDED"}
+
+
 def run_job(
     job: Mapping[str, Any],
     given: Mapping[str, str],
     files: Callable[[str], Path],
     localized: Callable[[str], str] = lambda argument: argument,
 ) -> bool:
-    """Runs all tasks of a job; whether all went well. After a failure none is begun.
+    """Runs the tasks of a job; whether the platform would take the run for a success.
 
     Args:
         job: the settings of the job, with all variables resolved.
@@ -79,13 +129,16 @@ def run_job(
         files: finds the file of a task by its `python_file`.
         localized: turns an argument into what means the same on this machine.
     """
-    for task in order(job["tasks"]) or []:
+
+    def run(task: dict[str, Any]) -> bool:
         arguments = [localized(text) for text in substituted(job, task, given)]
         try:
             run_file(files(task["spark_python_task"]["python_file"]), arguments)
         except SystemExit:
             return False
-    return True
+        return True
+
+    return is_success(job, states(job, run))
 
 
 def parse_problem(path: Path, arguments: list[str]) -> str | None:

@@ -10,11 +10,14 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from tests.bundle.breaks import BREAKS, ON_CLUSTER
-from tests.bundle.bundle import COMMIT, ROOT, load, resolved
-from tests.bundle.checks import is_deployed, problems
+from tests.bundle import online_breaks
+from tests.bundle.breaks import BREAKS
+from tests.bundle.bundle import COMMIT, ROOT, is_deployed, load, resolved
+from tests.bundle.checks import problems
 from tests.bundle.cron import cron_problem
-from tests.bundle.tasks import order, substituted
+from tests.bundle.tasks import order, programs, substituted
+
+ALL_BREAKS = BREAKS | online_breaks.BREAKS
 
 # What docs/databricks.md tells to include for clusters.
 CLASSIC = ("resources/classic/*.yml", "resources/*.schemas.yml", "resources/*.volume.yml")
@@ -24,7 +27,8 @@ CLASSIC = ("resources/classic/*.yml", "resources/*.schemas.yml", "resources/*.vo
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of the bundle, to be broken."""
     folder = tmp_path_factory.mktemp("bundle")
-    for name in ("databricks.yml", "resources", "jobs", ".gitignore"):
+    names = ("databricks.yml", "resources", "jobs", "feature_repo", "pyproject.toml", ".gitignore")
+    for name in names:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
     return folder
@@ -38,16 +42,16 @@ def test_nothing_is_wrong_with_the_classic_variant():
     assert problems(ROOT, CLASSIC) == []
 
 
-@pytest.mark.parametrize("name", BREAKS)
+@pytest.mark.parametrize("name", ALL_BREAKS)
 def test_a_break_is_caught_for_its_reason(copy: Path, name: str):
-    file, old, new, reason = BREAKS[name]
+    file, old, new, reason = ALL_BREAKS[name]
     path = copy / file
     text = path.read_text(encoding="utf-8")
     assert old in text
     assert reason
     path.write_text(text.replace(old, new), encoding="utf-8")
     try:
-        found = problems(copy, CLASSIC if file == ON_CLUSTER else None)
+        found = problems(copy, CLASSIC if "classic" in file else None)
     finally:
         path.write_text(text, encoding="utf-8")
     assert any(reason in problem for problem in found), found
@@ -65,7 +69,7 @@ def test_the_classic_variant_differs_in_its_compute_only():
                 {key: value for key, value in task.items() if key not in of_compute}
                 for task in job["tasks"]
             ]
-            for task in job["tasks"]:
+            for task in programs(job):
                 script = task["spark_python_task"]
                 file = script["python_file"].replace("../../", "../")
                 task["spark_python_task"] = script | {"python_file": file}
@@ -76,8 +80,10 @@ def test_the_classic_variant_differs_in_its_compute_only():
 
 def test_what_a_task_of_a_deployment_to_dev_is_told():
     job = resolved(load(), "dev")["resources"]["jobs"]["feature_store_pipeline"]
-    activity, rolling = order(job["tasks"])
-    assert (activity["task_key"], rolling["task_key"]) == ("Feature_Activity", "Feature_Rolling")
+    activity, rolling, sync = (t for t in order(job["tasks"]) if t in programs(job))
+    assert [task["task_key"] for task in (activity, rolling, sync)] == [
+        *("Feature_Activity", "Feature_Rolling", "Online_Sync"),
+    ]
     told = substituted(job, activity, {"start": "2024-01-01"})
     assert told == [
         "--start=2024-01-01",
@@ -93,6 +99,12 @@ def test_what_a_task_of_a_deployment_to_dev_is_told():
         "--job-run-id=550315892394120",
     ]
     assert substituted(job, rolling, {"start": "2024-01-01"}) == told
+    assert substituted(job, sync) == [
+        "--repo=/Workspace/Users/ann.smith@example.com/.bundle/paceline/dev/files/feature_repo"
+        "/redis.yaml",
+        "--secret-scope=none",
+        *told[3:8],
+    ]
 
 
 def test_the_values_of_a_target_and_of_the_command_line_win():
@@ -106,9 +118,12 @@ def test_the_values_of_a_target_and_of_the_command_line_win():
     assert grant["principal"] == "ann.smith@example.com"
 
 
-def test_nothing_but_the_jobs_is_deployed():
+def test_nothing_but_the_jobs_and_the_feature_repository_is_deployed():
     bundle = load()
     assert is_deployed(bundle, "jobs/feature_activity.py")
+    assert is_deployed(bundle, "feature_repo/redis.yaml")
+    for file in ("feature_repo/data/online.db", "feature_repo/__pycache__/features.pyc"):
+        assert not is_deployed(bundle, file), file
     for file in ("landing/strava_api/a.jsonl", "data/landing/a.jsonl", "README.md", "src/a.py"):
         assert not is_deployed(bundle, file), file
 

@@ -18,12 +18,12 @@ import yaml
 from paceline.generate import generate
 from tests.bundle.bundle import COMMIT, PRINCIPAL, ROOT, USER, load, resolved
 from tests.bundle.fake_workspace import Call, Workspace, answer, serving
-from tests.bundle.tasks import run_job
+from tests.bundle.tasks import programs, run_job
 from tests.bundle.test_bundle import CLASSIC
 from tests.bundle.test_commands import Clock, gold, localized
 from tests.pipeline.warehouse import quick
 
-WHAT_IS_DEPLOYED = ("databricks.yml", "resources", "jobs")
+WHAT_IS_DEPLOYED = ("databricks.yml", "resources", "jobs", "feature_repo")
 WHAT_THE_WHEEL_IS_MADE_OF = ("src", "conf", "pyproject.toml", "README.md", "LICENSE", ".gitignore")
 PIPELINE = "feature_store_pipeline"
 WHEEL = re.compile(r"(environments\[.*\]\.spec\.dependencies|tasks\[.*\]\.libraries)\[0\](\.whl)?")
@@ -124,14 +124,16 @@ def wheels_of(settings):
     """The wheels of a job: those of its environments, and those of its tasks on clusters."""
     environments = [each["spec"] for each in settings.get("environments", [])]
     libraries = [each for task in settings["tasks"] for each in task.get("libraries", [])]
-    wheels = [wheel for spec in environments for wheel in spec["dependencies"]]
-    return wheels + [each["whl"] for each in libraries]
+    wheels = [
+        re.sub(r"\[\w+\]$", "", text) for spec in environments for text in spec["dependencies"]
+    ]
+    return wheels + [each["whl"] for each in libraries if "whl" in each]
 
 
 def check_files(workspace, folder, root):
     """What the jobs name is in the workspace: the job files as they are, and the wheel."""
     for job in workspace.jobs.values():
-        for task in job["settings"]["tasks"]:
+        for task in programs(job["settings"]):
             path = task["spark_python_task"]["python_file"]
             assert path.startswith(f"{root}/files/jobs/")
             assert workspace.files[path] == (folder / "jobs" / Path(path).name).read_bytes()
@@ -139,6 +141,9 @@ def check_files(workspace, folder, root):
         for wheel in wheels_of(job["settings"]):
             names = zipfile.ZipFile(BytesIO(workspace.files[wheel])).namelist()
             assert {"paceline/pipeline/jobs.py", "paceline/conf/paceline.yml"} <= set(names)
+    for name in ("redis.yaml", "features.py"):
+        deployed = workspace.files[f"{root}/files/feature_repo/{name}"]
+        assert deployed == (folder / "feature_repo" / name).read_bytes()
 
 
 def check_jobs(workspace, folder, target, offline):
@@ -151,11 +156,13 @@ def check_jobs(workspace, folder, target, offline):
     deployed = {job["settings"]["name"]: job["settings"] for job in workspace.jobs.values()}
     assert deployed.keys() == expected.keys()
     for name, settings in deployed.items():
-        commands = [task["spark_python_task"]["parameters"] for task in settings["tasks"]]
+        commands = [task["spark_python_task"]["parameters"] for task in programs(settings)]
         assert commands == [
             [each.replace(COMMIT, commit) for each in task["spark_python_task"]["parameters"]]
-            for task in expected[name]["tasks"]
+            for task in programs(expected[name])
         ]
+        conditions = [task.get("condition_task") for task in settings["tasks"]]
+        assert conditions == [task.get("condition_task") for task in expected[name]["tasks"]]
         assert settings["schedule"]["pause_status"] == schedule
         if target != "dev":
             assert settings["run_as"] == {"service_principal_name": user}

@@ -21,6 +21,7 @@ from paceline.cli.places import DEBUG, LANDING, PERSONAL, PLACES, QUIET, need_py
 from paceline.cli.quarantine import quarantine_group
 from paceline.cli.report import report_command
 from paceline.cli.screen import be_quiet, logged, progress, say, steps
+from paceline.cli.secrets import SECRET_SCOPE, fill_environment
 from paceline.errors import PacelineError
 
 if TYPE_CHECKING:
@@ -358,18 +359,22 @@ def run_maintenance() -> None:
     _run_file(maintenance_command)
 
 
-def run_sync() -> None:
-    """The whole of the job file of the online store; ends as `run_job` does."""
+@click.command("online_sync")
+@with_options(REPO, *PLACES, SECRET_SCOPE, DEBUG)
+def sync_job_command(repo: str, secret_scope: str | None, debug: bool, **places: Any) -> None:
+    """Register the views of the contracts, and make the online store equal to gold."""
     from paceline.pipeline.execute import alerting
     from paceline.pipeline.jobs import ONLINE_SYNC
 
-    @click.command("online_sync", help="Make the online store equal to gold.")
-    @with_options(REPO, *PLACES, DEBUG)
-    def command(repo: str, debug: bool, **places: Any) -> None:
-        with alerting([ONLINE_SYNC]):
-            sync_store(repo, places, applies=True)
+    with alerting([ONLINE_SYNC]):
+        if secret_scope:
+            fill_environment(secret_scope)
+        sync_store(repo, places, applies=True)
 
-    _run_file(command)
+
+def run_sync() -> None:
+    """The whole of the job file of the online store; ends as `run_job` does."""
+    _run_file(sync_job_command)
 
 
 def _run_file(command: click.Command) -> None:
