@@ -34,7 +34,7 @@ deep := random_histories crashes kill interleavings
 
 test-deep: setup-online ## Run every recipe on Spark Connect, and explore histories and faults for hours
 	$(active) pytest $(parallel) --connect -m "not classic" tests/spark
-	$(active) pytest --hypothesis-profile deep $(deep:%=tests/pipeline/test_%.py)
+	$(active) pytest --hypothesis-profile deep tests/online/test_histories.py $(deep:%=tests/pipeline/test_%.py)
 
 bench: setup ## Measure beside others for a quarter of an hour, and write docs/performance.md
 	$(active) python -m benchmarks && python -m benchmarks.report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -24,7 +25,7 @@ from paceline.online.store import Online, opened
 from paceline.online.views import CONF as CONF_VARIABLE
 from paceline.online.views import WAREHOUSE
 from tests.conftest import CONF
-from tests.online.gold import VIEWS, Gold, Served
+from tests.online.gold import ACTIVITIES, VIEWS, Gold, Served
 
 REPO = Path(__file__).parents[2] / "feature_repo"
 UNKNOWN = "the athlete is not in the store"
@@ -179,6 +180,19 @@ class Place:
         for view in VIEWS:
             held = self.online.store.athletes(self.online.views[view])
             assert held == set(self.gold.served(as_of)[view])
+
+
+def activity(place: Place, athlete: int, number: int, end: datetime, **values: Any) -> str:
+    """An activity as a line to push: the contract's example, with other values."""
+    row: dict[str, Any] = place.gold.contracts[ACTIVITIES].example() | {
+        "athlete_id": athlete,
+        "activity_id": number,
+        "event_timestamp": end,
+        "local_day": end.date(),
+        **values,
+    }
+    given = {k: v.isoformat() if isinstance(v, date) else v for k, v in row.items()}
+    return json.dumps({name: value for name, value in given.items() if value is not None})
 
 
 def _value(value: Any) -> Any:

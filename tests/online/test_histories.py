@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from paceline.online.push import push
 from paceline.online.store import OnlineStore, opened
 from paceline.online.sync import sync
 from paceline.online.verify import verify
 from tests.online.gold import ACTIVITIES, DAY, ROLLING, noon
-from tests.online.stores import Place
+from tests.online.stores import Place, activity
 
 ATHLETES = st.integers(1, 4)
 NUMBERS = st.integers(0, 5)
@@ -34,6 +35,7 @@ STEPS = st.one_of(
     st.tuples(st.just("clock"), st.integers(-2, 3)),
     st.tuples(st.just("another table"), st.sampled_from([ROLLING, ACTIVITIES])),
     st.tuples(st.just("optimize")),
+    st.tuples(st.just("push"), ATHLETES, NUMBERS, st.integers(0, 72)),
     st.tuples(st.just("sync")),
     st.tuples(st.just("crash"), st.sampled_from(["begin", "write", "delete", "finish"])),
 )
@@ -68,6 +70,10 @@ class History:
         elif name == "no activity":
             athlete, number = arguments
             gold.delete(ACTIVITIES, [(athlete, athlete * 10 + number)])
+        elif name == "push":
+            athlete, number, hours_ago = arguments
+            end = self.now - timedelta(hours=hours_ago)
+            self.push(activity(self.place, athlete, athlete * 10 + number, end))
         elif name == "clock":
             self.now += timedelta(days=arguments[0])
         elif name == "another table":
@@ -94,6 +100,10 @@ class History:
             changed = {a for a in new if old.get(a) != new[a]}
             assert (view.written, view.deleted) == (len(changed), len(old.keys() - new.keys()))
 
+    def push(self, line: str) -> None:
+        contract = self.place.gold.contracts[ACTIVITIES]
+        push(self.place.online, self.place.reader, contract, [line], self.now)
+
     def crash(self, step: str) -> None:
         store = self.place.online.store
         real: Callable[..., Any] = getattr(store, step)
@@ -117,21 +127,22 @@ def explore(redis: int | None, steps: list[tuple[Any, ...]]) -> None:
 
 
 HISTORIES = st.lists(STEPS, min_size=4, max_size=14)
-QUICK = settings(
-    max_examples=8,
+is_deep = settings.get_current_profile_name() == "deep"
+BUDGET = settings(
+    max_examples=1_000 if is_deep else 8,
     deadline=None,
-    derandomize=True,
+    derandomize=not is_deep,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
-@QUICK
+@BUDGET
 @given(HISTORIES)
 def test_sqlite_equals_gold_after_any_history(steps: list[tuple[Any, ...]]) -> None:
     explore(None, steps)
 
 
-@QUICK
+@BUDGET
 @given(HISTORIES)
 def test_redis_equals_gold_after_any_history(redis: int, steps: list[tuple[Any, ...]]) -> None:
     explore(redis, steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from paceline.online.sync import sync
 from paceline.online.verify import Wrong, verify
 from paceline.store.erasures import Erased
 from tests.online.gold import ACTIVITIES, DAY
-from tests.online.stores import Place
+from tests.online.stores import Place, activity
 
 END = datetime(2024, 6, 20, 9, 30, 15, tzinfo=UTC)
 NOW = END + timedelta(hours=3)
@@ -39,19 +39,6 @@ def filling(place: Place) -> Place:
     return place
 
 
-def line(place: Place, athlete: int, activity: int, end: datetime, **values: Any) -> str:
-    """An activity as JSON: the contract's example, with other values."""
-    row = place.gold.contracts[ACTIVITIES].example() | {
-        "athlete_id": athlete,
-        "activity_id": activity,
-        "event_timestamp": end,
-        "local_day": end.date(),
-        **values,
-    }
-    given = {k: v.isoformat() if isinstance(v, date) else v for k, v in row.items()}
-    return json.dumps({name: value for name, value in given.items() if value is not None})
-
-
 def pushed(place: Place, *lines: str) -> Pushed:
     return push(place.online, place.reader, place.gold.contracts[ACTIVITIES], lines, NOW)
 
@@ -64,7 +51,9 @@ def shown(place: Place) -> dict[int, int]:
 
 def test_an_activity_is_shown_until_a_sync_makes_the_view_equal_to_gold(filled: Place) -> None:
     rolling = filled.read({1, 2, 3})["athlete_rolling"]
-    assert pushed(filled, line(filled, 1, 11, END), "", line(filled, 3, 31, END)) == Pushed(2, 0)
+    assert pushed(filled, activity(filled, 1, 11, END), "", activity(filled, 3, 31, END)) == Pushed(
+        2, 0
+    )
     assert shown(filled) == {1: 11, 2: 20, 3: 31}
     assert filled.read({1, 2, 3})["athlete_rolling"] == rolling
     compared = verify(filled.online, filled.reader)
@@ -80,7 +69,7 @@ def test_an_activity_is_shown_until_a_sync_makes_the_view_equal_to_gold(filled: 
 
 
 def test_the_same_version_and_instant_again_takes_back_what_was_pushed(filled: Place) -> None:
-    pushed(filled, line(filled, 2, 21, END))
+    pushed(filled, activity(filled, 2, 21, END))
     sync(filled.online, filled.reader, NOW)
     filled.check(NOW, {1, 2})
     state = filled.online.store.state()
@@ -88,19 +77,21 @@ def test_the_same_version_and_instant_again_takes_back_what_was_pushed(filled: P
 
 
 def test_only_what_ends_later_is_written(filled: Place) -> None:
-    earlier = line(filled, 1, 9, END - timedelta(days=2))
-    as_late = line(filled, 2, 99, END - timedelta(days=1))
+    earlier = activity(filled, 1, 9, END - timedelta(days=2))
+    as_late = activity(filled, 2, 99, END - timedelta(days=1))
     assert pushed(filled, earlier, as_late) == Pushed(0, 2)
     assert shown(filled) == {1: 10, 2: 20}
     assert filled.online.store.state().pushed == frozenset()
     # Of two of one athlete the later one counts, in whichever order they come.
-    assert pushed(filled, line(filled, 1, 12, END), line(filled, 1, 11, END - timedelta(hours=1)))
+    assert pushed(
+        filled, activity(filled, 1, 12, END), activity(filled, 1, 11, END - timedelta(hours=1))
+    )
     assert shown(filled)[1] == 12
 
 
 def test_values_are_those_that_gold_will_have(filled: Place) -> None:
     values = {"estimated_tss": 1 / 3, "elevation_gain_m": None}
-    pushed(filled, line(filled, 1, 11, END, **values))
+    pushed(filled, activity(filled, 1, 11, END, **values))
     filled.gold.put_activity(1, 11, END, **values)
     filled.gold.seal()
     done = sync(filled.online, filled.reader, NOW)
@@ -108,7 +99,7 @@ def test_values_are_those_that_gold_will_have(filled: Place) -> None:
 
 
 def test_a_pushed_athlete_who_differs_in_another_view_is_wrong(filled: Place) -> None:
-    pushed(filled, line(filled, 1, 11, END))
+    pushed(filled, activity(filled, 1, 11, END))
     with filled.online.store.lock():
         filled.online.store.delete(filled.online.views["athlete_rolling"], [1])
     rolling, last = verify(filled.online, filled.reader)
@@ -137,13 +128,13 @@ def on_sqlite(tmp_path: Path) -> Place:
     ],
 )
 def test_what_is_no_row_of_the_view(on_sqlite: Place, change: dict[str, Any], part: str) -> None:
-    wrong = json.dumps(json.loads(line(on_sqlite, 2, 21, END)) | change)
-    refuses(on_sqlite, part, line(on_sqlite, 1, 11, END), wrong)
+    wrong = json.dumps(json.loads(activity(on_sqlite, 2, 21, END)) | change)
+    refuses(on_sqlite, part, activity(on_sqlite, 1, 11, END), wrong)
 
 
 @pytest.mark.parametrize(("text", "part"), [("{", "is no JSON"), ("[1]", "is no JSON object")])
 def test_rubbish(on_sqlite: Place, text: str, part: str) -> None:
-    refuses(on_sqlite, f"Line 2 {part}", line(on_sqlite, 1, 11, END), text)
+    refuses(on_sqlite, f"Line 2 {part}", activity(on_sqlite, 1, 11, END), text)
     refuses(on_sqlite, "Line 1 is no JSON", "[" * 100_000)
 
 
@@ -153,9 +144,9 @@ def test_an_erased_athlete_is_not_shown_again(on_sqlite: Place) -> None:
     values = [erased.salt, erased.hash("athlete", 3), erased.hash("activity", 77)]
     rows = pa.table({"kind": ["salt", "athlete", "activity"], "value": values})
     write_deltalake(str(filled.gold.root / "ops/erasures"), rows)
-    refuses(filled, "Line 1 is of an athlete who was erased", line(filled, 3, 31, END))
-    refuses(filled, "Line 1 is of an athlete who was erased", line(filled, 1, 77, END))
-    assert pushed(filled, line(filled, 1, 11, END)) == Pushed(1, 0)
+    refuses(filled, "Line 1 is of an athlete who was erased", activity(filled, 3, 31, END))
+    refuses(filled, "Line 1 is of an athlete who was erased", activity(filled, 1, 77, END))
+    assert pushed(filled, activity(filled, 1, 11, END)) == Pushed(1, 0)
 
 
 def refuses(place: Place, part: str, *lines: str) -> None:
@@ -169,7 +160,7 @@ def refuses(place: Place, part: str, *lines: str) -> None:
 
 
 def test_no_push_beside_a_sync(filled: Place) -> None:
-    contract, lines = filled.gold.contracts[ACTIVITIES], [line(filled, 1, 11, END)]
+    contract, lines = filled.gold.contracts[ACTIVITIES], [activity(filled, 1, 11, END)]
     with filled.online.store.lock(), pytest.raises(LockedError):
         push(opened(filled.repo), filled.reader, contract, lines, NOW)
 
@@ -181,7 +172,7 @@ def test_a_crash_between_the_note_and_the_write(
     with monkeypatch.context() as patch:
         patch.setattr(type(store), "write", lambda *arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            pushed(filled, line(filled, 1, 11, END))
+            pushed(filled, activity(filled, 1, 11, END))
     assert store.state().pushed == {1}
     sync(filled.online, filled.reader, NOW)
     filled.check(NOW, {1, 2})
@@ -189,7 +180,7 @@ def test_a_crash_between_the_note_and_the_write(
 
 
 def test_an_erasure_forgets_what_was_pushed(filled: Place) -> None:
-    pushed(filled, line(filled, 1, 11, END), line(filled, 3, 31, END))
+    pushed(filled, activity(filled, 1, 11, END), activity(filled, 3, 31, END))
     store = filled.online.store
     with store.lock():
         store.erase(3)
