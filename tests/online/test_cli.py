@@ -187,7 +187,7 @@ def test_a_file_that_is_no_store(
         ({"key_ttl_seconds": 60}, "key_ttl_seconds would delete"),
         ({"client": "glide"}, "by the client redis only"),
         ({"connection_string": "${NO_SUCH_VARIABLE}"}, "needs NO_SUCH_VARIABLE, which"),
-        ({"connection_string": ""}, "online_store has no connection_string"),
+        ({"connection_string": ""}, "connection_string of Redis is no host:port"),
     ],
 )
 def test_a_store_that_cannot_be_kept_exact(

@@ -83,9 +83,9 @@ def test_only_what_ends_later_is_written(filled: Place) -> None:
     assert shown(filled) == {1: 10, 2: 20}
     assert filled.online.store.state().pushed == frozenset()
     # Of two of one athlete the later one counts, in whichever order they come.
-    assert pushed(
-        filled, activity(filled, 1, 12, END), activity(filled, 1, 11, END - timedelta(hours=1))
-    )
+    hour = timedelta(hours=1)
+    both = activity(filled, 1, 12, END), activity(filled, 1, 11, END - hour)
+    assert pushed(filled, *both) == Pushed(1, 0)
     assert shown(filled)[1] == 12
 
 
@@ -122,6 +122,11 @@ def on_sqlite(tmp_path: Path) -> Place:
         ({"athlete_id": 2**63}, "Line 2 has a value of athlete_id that is no BIGINT"),
         ({"athlete_id": True}, "Line 2 has a value of athlete_id that is no BIGINT"),
         ({"athlete_id": None}, "Line 2 has no athlete_id"),
+        ({"athlete_id": None, "local_day": None}, "Line 2 has no athlete_id, local_day"),
+        ({"athlete_id": 0}, "Line 2 has an athlete_id below 1"),
+        ({"estimated_tss": 10**400}, "Line 2 has a value of estimated_tss that is no DOUBLE"),
+        ({"sport_family": "\ud800"}, "Line 2 has a value of sport_family that is no STRING"),
+        ({"event_timestamp": "0001-01-01T00:00:00+14:00"}, "Line 2 ends before 1970"),
         ({"event_timestamp": "2024-06-20T09:30:15"}, "event_timestamp that is no TIMESTAMP"),
         ({"event_timestamp": (NOW + timedelta(seconds=1)).isoformat()}, "Line 2 ends later than"),
         ({"is_duplicate_recording": True}, "Line 2 is a duplicate recording"),
@@ -136,6 +141,16 @@ def test_what_is_no_row_of_the_view(on_sqlite: Place, change: dict[str, Any], pa
 def test_rubbish(on_sqlite: Place, text: str, part: str) -> None:
     refuses(on_sqlite, f"Line 2 {part}", activity(on_sqlite, 1, 11, END), text)
     refuses(on_sqlite, "Line 1 is no JSON", "[" * 100_000)
+    refuses(on_sqlite, "Line 1 is no JSON", '{"athlete_id": 1, "athlete_id": 2}')
+
+
+def test_a_file_of_another_encoding(on_sqlite: Place, tmp_path: Path) -> None:
+    given = tmp_path / "given.jsonl"
+    given.write_bytes(activity(on_sqlite, 1, 11, END).encode("utf-16"))
+    before, contract = shown(on_sqlite), on_sqlite.gold.contracts[ACTIVITIES]
+    with given.open(encoding="utf-8") as lines, pytest.raises(UsageError, match="are no UTF-8"):
+        push(on_sqlite.online, on_sqlite.reader, contract, lines, NOW)
+    assert shown(on_sqlite) == before
 
 
 def test_an_erased_athlete_is_not_shown_again(on_sqlite: Place) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from paceline.online.store import Online
     from paceline.online.sync import Synced
     from paceline.online.verify import Compared
+    from paceline.pipeline.arguments import Options
 
 REPO = click.option(
     "--repo",
@@ -50,16 +51,23 @@ def apply_command(repo: str, debug: bool, **places: Any) -> None:
 
     Example: paceline online apply --warehouse data/warehouse
     """
+    from paceline.cli.opening import root_and_catalog
     from paceline.online.repository import apply
 
     with _repository(repo) as found:
+        root_and_catalog(_options(**places))
         apply(found, _environment(**places))
     say(f"{found.file}: the views of the project {found.project} are registered")
 
 
 @online_group.command("sync")
-@with_options(REPO, *PLACES, DEBUG)
-def sync_command(repo: str, debug: bool, **places: Any) -> None:
+@with_options(
+    REPO,
+    click.option("--everybody", is_flag=True, help="Compare all athletes, whatever was synced."),
+    *PLACES,
+    DEBUG,
+)
+def sync_command(repo: str, everybody: bool, debug: bool, **places: Any) -> None:
     """Make the store equal to gold, at the cost of the athletes that have changed.
 
     No Java is needed where the tables are files. What a sync has left unfinished, the next one
@@ -67,18 +75,18 @@ def sync_command(repo: str, debug: bool, **places: Any) -> None:
 
     Example: paceline online sync --warehouse data/warehouse
     """
-    sync_store(repo, places)
+    sync_store(repo, places, is_everybody=everybody)
 
 
 def sync_store(
-    repo: str, places: dict[str, Any], now: datetime | None = None, *, applies: bool = False
+    repo: str, places: dict[str, Any], *, is_everybody: bool = False, applies: bool = False
 ) -> list[Synced]:
     """Makes a store equal to gold, and says what was done to each view.
 
     Args:
         repo: the feature repository.
         places: where the tables are, by option.
-        now: the time; None reads the clock, once.
+        is_everybody: whether everybody is compared, whatever was synced.
         applies: whether the views are registered first.
 
     Raises:
@@ -89,13 +97,12 @@ def sync_store(
     from paceline.online.repository import apply
     from paceline.online.sync import sync
 
-    moment = now or datetime.now(UTC)
     with _repository(repo) as found:
         gold = _gold(**places)
         if applies:
             apply(found, _environment(**places))
-        started = datetime.now(UTC)
-        done = sync(_opened(found), gold, moment)
+        online, started = _opened(found), datetime.now(UTC)
+        done = sync(online, gold, started, is_everybody=is_everybody)
     for view in done:
         say(_told(view))
     _send_lineage(found, gold, done, started)
@@ -130,8 +137,8 @@ def verify_command(repo: str, as_json: bool, is_personal: bool, debug: bool, **p
         say_grid("The online store beside gold", columns, map(_compared_row, facts))
     if wrong := sum(len(view.wrong) for view in compared):
         raise PacelineError(
-            f"The online store differs from gold for {wrong:,} athletes: run `paceline online "
-            "sync`; if they still differ, something else writes to the store."
+            f"The online store differs from gold for {wrong:,} athletes: run `paceline online sync "
+            "--everybody`; if they differ again later, something else writes to the store."
         )
 
 
@@ -150,8 +157,6 @@ def status_command(repo: str, as_json: bool, debug: bool, **places: Any) -> None
         say_json(facts)
         return
     say_status(facts)
-    if facts["is_unfinished"]:
-        say("! a sync was not finished: run `paceline online sync`")
 
 
 def say_status(facts: dict[str, Any]) -> None:
@@ -165,17 +170,18 @@ def say_status(facts: dict[str, Any]) -> None:
         )
         for view in facts["views"]
     ]
-    as_of = (
-        "never synced"
-        if facts["as_of"] is None
-        else f"exact as of {facts['as_of']:%Y-%m-%d %H:%M} UTC"
-    )
-    columns = [*words("view"), *numbers("version", "gold", "athletes")]
-    say_grid(f"The online store ({facts['store']}), {as_of}", columns, rows)
+    if facts["is_unfinished"]:
+        as_of = "a sync was not finished, run `paceline online sync`"
+    elif facts["as_of"] is None:
+        as_of = "never synced"
+    else:
+        as_of = f"exact as of {facts['as_of']:%Y-%m-%d %H:%M} UTC"
+    say(f"The online store ({facts['store']}): {as_of}")
+    say_grid("Views", [*words("view"), *numbers("version", "gold", "athletes")], rows)
 
 
 @online_group.command("push")
-@click.argument("lines", type=click.File(encoding="utf-8"), default="-", metavar="[FILE]")
+@click.argument("lines", type=click.File(encoding="utf-8-sig"), default="-", metavar="[FILE]")
 @with_options(REPO, *PLACES, DEBUG)
 def push_command(lines: TextIO, repo: str, debug: bool, **places: Any) -> None:
     """Show activities that have just ended, until the pipeline has them.
@@ -261,15 +267,19 @@ def _opened(repo: Repository) -> Online:
     return opened(repo)
 
 
-def _gold(
-    warehouse: str | None, catalog: str | None, schema: tuple[str, ...], conf: str | None
-) -> Gold:
+def _options(**places: Any) -> Options:
+    """The options of a command as the other commands take them."""
+    from paceline.pipeline.arguments import Options
+
+    return Options(**places)
+
+
+def _gold(**places: Any) -> Gold:
     """The reader of the tables: without Spark where they are files."""
     from paceline.cli.opening import looked_at, root_and_catalog
     from paceline.online.gold import FileGold, TableGold
-    from paceline.pipeline.arguments import Options
 
-    options = Options(warehouse=warehouse, catalog=catalog, schema=schema, conf=conf)
+    options = _options(**places)
     root, _ = root_and_catalog(options)
     return TableGold(looked_at(options)) if root is None else FileGold(root)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from http.client import HTTPException
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from paceline.errors import PacelineError
+from paceline.errors import PacelineError, in_short
 from paceline.online.gold import Gold
 from paceline.online.repository import Repository
 from paceline.online.status import status
@@ -77,8 +77,8 @@ def check(
         try:
             with speaking(repo):
                 found.append(Finding(name, True, look()))
-        except PacelineError as error:
-            found.append(Finding(name, False, str(error)))
+        except Exception as error:
+            found.append(Finding(name, False, in_short(error)))
             if not online:
                 break
     return found
@@ -126,8 +126,8 @@ def _rows(online: Online, gold: Gold, sample: int) -> str:
     compared = verify(online, gold, sample)
     if wrong := sum(len(view.wrong) for view in compared):
         raise PacelineError(
-            f"{wrong:,} of the compared rows differ from gold: run `paceline online sync`, then "
-            "`paceline online verify`."
+            f"{wrong:,} of the compared rows differ from gold: run `paceline online sync "
+            "--everybody`, then `paceline online verify`."
         )
     return f"{sum(view.athletes for view in compared):,} rows equal those of gold"
 
@@ -147,13 +147,14 @@ def _server(online: Online, address: str) -> str:
             timeout=_SERVER_SECONDS,
         ) as answer:
             results = json.load(answer)["results"]
-    except (URLError, ValueError, KeyError, TimeoutError) as error:
+            values = results[-1]["values"]
+    except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
         raise PacelineError(
             f"No feature server answers at {address} ({type(error).__name__}): start it by `feast "
-            "-c feature_repo serve`, or correct the address."
+            "-c feature_repo -f feature_repo/serve.yaml serve`, or correct the address."
         ) from error
     held = online.feast.get_online_features([name], [{ATHLETE: athlete}]).to_dict()
-    if results[-1]["values"] != held[ROLLING.never_null]:
+    if values != held[ROLLING.never_null]:
         raise PacelineError(
             f"The feature server at {address} serves other rows than the store holds: start it "
             "with the same yaml file."

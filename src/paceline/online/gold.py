@@ -5,6 +5,7 @@ Both answer the same questions with the same bits. Instants are microseconds sin
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -40,6 +41,17 @@ class Gold(Protocol):
 
     def newest(self, table_name: str) -> Position:
         """The newest version of a table."""
+        ...
+
+    def columns(self, position: Position) -> set[str]:
+        """The columns of a table at a version."""
+        ...
+
+    def commit(self, position: Position) -> str | None:
+        """What tells the commit of a version from others of that number; None when it is gone.
+
+        A warehouse that was restored from a copy has another history from some version on.
+        """
         ...
 
     def inputs(self, table_name: str) -> Mapping[str, Position]:
@@ -103,6 +115,17 @@ class FileGold:
         """
         table = self._open(table_name)
         return Position(table_name, str(table.metadata().id), table.version())
+
+    def columns(self, position: Position) -> set[str]:
+        """The columns of a table at a version."""
+        return {
+            field.name
+            for field in self._open(position.table_name, position.version).schema().fields
+        }
+
+    def commit(self, position: Position) -> str | None:
+        """What tells the commit of a version from others of that number."""
+        return _commit(self.table(position.table_name), position.version)
 
     def inputs(self, table_name: str) -> Mapping[str, Position]:
         """The versions that the last sealed run of a table has read."""
@@ -223,6 +246,19 @@ class TableGold:
         self.warehouse.register(table_name)
         return self.warehouse.position(table_name)
 
+    def columns(self, position: Position) -> set[str]:
+        """The columns of a table at a version."""
+        return set(self.warehouse.at(position).columns)
+
+    def commit(self, position: Position) -> str | None:
+        """What tells the commit of a version from others of that number."""
+        if self.root is not None:
+            return _commit(self.table(position.table_name), position.version)
+        name = self.warehouse.identifier(position.table_name)
+        history = self.warehouse.spark.sql(f"DESCRIBE HISTORY {name}")
+        found = history.where(history.version == position.version).select("timestamp").collect()
+        return found[0][0].isoformat() if found else None
+
     def inputs(self, table_name: str) -> Mapping[str, Position]:
         """The versions that the last sealed run of a table has read."""
         from paceline.store.state import read_state
@@ -300,6 +336,12 @@ def with_plain_text(read: Any) -> pa.Table:
         for field in table.schema
     ]
     return table.cast(pa.schema(schema))
+
+
+def _commit(directory: str, version: int) -> str | None:
+    """The digest of a file of Delta's log."""
+    file = Path(directory, "_delta_log", f"{version:020}.json")
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
 
 
 def _until(instant: str) -> str:

@@ -17,7 +17,7 @@ from paceline.contract.values import cell
 from paceline.errors import UsageError
 from paceline.online.gold import Gold
 from paceline.online.store import Online, Row, entity_key
-from paceline.online.sync import utc
+from paceline.online.sync import instant, refuse_other_gold, utc
 from paceline.online.views import ATHLETE, EVENT_TIME, PUSHABLE
 from paceline.store import erasures
 
@@ -56,14 +56,18 @@ def push(
         UsageError: when a line is no such object, or is of an athlete who was erased.
         LockedError: when a sync is at work.
     """
+    refuse_other_gold(online, gold)
     view = online.views[PUSHABLE.view]
     columns = {c.name: c for c in contract.columns if c.name in (ATHLETE, EVENT_TIME)}
     columns |= {c.name: c for c in contract.columns if c.name in {f.name for f in view.features}}
-    given = {
-        number: _row(number, line, columns, now)
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    }
+    try:
+        given = {
+            number: _row(number, line, columns, now)
+            for number, line in enumerate(lines, 1)
+            if line.strip()
+        }
+    except UnicodeDecodeError as error:
+        raise UsageError("The lines are no UTF-8; nothing was pushed.") from error
     with online.store.lock():
         _refuse_erased(given, gold.erased())
         newest: dict[int, dict[str, Any]] = {}
@@ -83,7 +87,7 @@ def _row(number: int, line: str, columns: Mapping[str, Column], now: datetime) -
         raise UsageError(f"Line {number} {what}; nothing was pushed.")
 
     try:
-        given = json.loads(line)
+        given = json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         refuse("is no JSON")
     if not isinstance(given, dict):
@@ -97,17 +101,31 @@ def _row(number: int, line: str, columns: Mapping[str, Column], now: datetime) -
     for name, column in columns.items():
         try:
             row[name] = cell(given.get(name), column.type)
-        except ValueError:
+            if isinstance(row[name], str):
+                row[name].encode()
+        except (ValueError, OverflowError):
             refuse(f"has a value of {name} that is no {column.type}")
         if isinstance(row[name], float) and not math.isfinite(row[name]):
             refuse(f"has a value of {name} that is not finite")
-        if column.required and row[name] is None:
-            refuse(f"has no {name}")
+    if missing := [c.name for c in columns.values() if c.required and row[c.name] is None]:
+        refuse(f"has no {', '.join(missing)}")
+    if row[ATHLETE] < 1:
+        refuse(f"has an {ATHLETE} below 1")
     if row[EVENT_TIME] > now:
         refuse("ends later than now")
+    if row[EVENT_TIME] < instant(0):
+        refuse("ends before 1970")
     if row.get(_DUPLICATE):
         refuse("is a duplicate recording, which the view does not show")
     return row
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object none of whose names is given twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is given twice")
+    return found
 
 
 def _refuse_erased(given: Mapping[int, Mapping[str, Any]], erased: erasures.Erased | None) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import sleep
 from typing import TYPE_CHECKING, Any, cast
 
-from paceline.errors import LockedError, PacelineError
+from paceline.errors import LockedError, PacelineError, UsageError
 from paceline.online.store import CURSOR, INTENT, PUSHED, ErasedOnline, Row, State, entity_key
 
 if TYPE_CHECKING:
@@ -37,7 +37,14 @@ class RedisStore:
     def __init__(self, feast: FeatureStore, lock_seconds: float = LOCK_SECONDS) -> None:
         self._config = feast.config
         self._store = cast(Any, feast._get_provider().online_store)
-        self._client = self._store._get_client(feast.config.online_store)
+        try:
+            self._client = self._store._get_client(feast.config.online_store)
+        except (TypeError, ValueError, LookupError) as error:
+            raise UsageError(
+                "The connection_string of Redis cannot be used: write host:port, and behind it "
+                "options such as db=0 and password=..., all divided by commas."
+            ) from error
+        self._at_work = Lock()
         self._names = f"paceline:{feast.config.project}"
         self._seconds = lock_seconds
         self._lock = self._client.lock(
@@ -47,6 +54,8 @@ class RedisStore:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keeps other syncs out, and renews the lock as long as this process is alive."""
+        from redis.exceptions import ConnectionError, LockError, TimeoutError
+
         if not self._lock.acquire():
             raise LockedError(
                 "The online store is in use by another sync: wait until it has ended; the lock of "
@@ -60,7 +69,8 @@ class RedisStore:
         finally:
             is_over.set()
             heart.join()
-            with suppress(Exception):  # another one has it by now, or Redis is gone
+            # Another one has it by now, or Redis is gone.
+            with suppress(LockError, ConnectionError, TimeoutError):
                 self._lock.release()
 
     def state(self) -> State:
@@ -90,22 +100,33 @@ class RedisStore:
         """The instant itself."""
         return moment
 
+    def zone(self) -> str | None:
+        """None: Redis keeps instants as they are."""
+        return None
+
+    def is_empty(self, view: FeatureView) -> bool:
+        """Whether a view holds nothing of anybody."""
+        return next(self._holding(view), None) is None
+
     def athletes(self, view: FeatureView) -> set[int]:
         """Everybody of whom a view holds anything."""
         from feast.infra.key_encoding_utils import deserialize_entity_key
 
-        fields, suffix = set(self._fields(view)), self._config.project.encode()
-        found = set()
+        suffix = self._config.project.encode()
+        return {
+            deserialize_entity_key(key.removesuffix(suffix)).entity_values[0].int64_val
+            for key in self._holding(view)
+        }
+
+    def _holding(self, view: FeatureView) -> Iterator[bytes]:
+        """The keys that have a field of a view."""
+        fields = set(self._fields(view))
         for keys in self._keys():
             with self._client.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.hkeys(key)
                 held = pipe.execute()
-            found |= {key for key, names in zip(keys, held, strict=True) if fields & set(names)}
-        return {
-            deserialize_entity_key(key.removesuffix(suffix)).entity_values[0].int64_val
-            for key in found
-        }
+            yield from (key for key, names in zip(keys, held, strict=True) if fields & set(names))
 
     def write(self, view: FeatureView, rows: Sequence[Row]) -> None:
         """Replaces the rows of some athletes."""
@@ -195,23 +216,25 @@ class RedisStore:
         """
         from redis.exceptions import WatchError
 
-        with self._client.pipeline() as queue:
+        # The heart would change the key that is watched; the transaction renews the lock itself.
+        with self._at_work, self._client.pipeline() as queue:
             queue.watch(self._lock.name)
             token = self._lock.local.token
             if token is None or queue.get(self._lock.name) != token:
                 raise LockedError(_LOST)
             queue.multi()
             queued(queue)
+            queue.pexpire(self._lock.name, int(self._seconds * 1_000))
             try:
                 answers: list[int] = queue.execute()
             except WatchError as error:
                 raise LockedError(_LOST) from error
-            return answers
+            return answers[:-1]
 
     def _beat(self, is_over: Event) -> None:
         while not is_over.wait(self._seconds / 3):
             # Once lost it stays lost; a Redis that is away for a moment may be asked again.
-            with suppress(Exception):
+            with self._at_work, suppress(Exception):
                 self._lock.reacquire()
 
     def _keys(self) -> Iterator[list[bytes]]:

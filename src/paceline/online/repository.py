@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "feature_store.yaml"
 STORES = ("sqlite", "redis")
 KEY_VERSION = 3
+_ADDRESS = re.compile(r"[^\s:/@]+:\d+")
+_SECONDS = {"socket_connect_timeout": 5, "socket_timeout": 20}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -69,7 +71,8 @@ class Repository:
         """Namespace and name of a view of the online store, as lineage calls it."""
         if self.store_type == "sqlite":
             return "file", f"{self.sqlite_path}/{view}"
-        address = str(self.online_store["connection_string"]).partition(",")[0]
+        parts = str(self.online_store["connection_string"]).split(",")
+        address = next(part for part in parts if "=" not in part)
         return f"redis://{address}", f"{self.project}.{view}"
 
 
@@ -92,6 +95,8 @@ def repository(given: str | Path) -> Repository:
         raise UsageError(f"{file} is no YAML: correct it, or copy the project's file.") from error
     settings = _filled_in(file, settings)
     _check(file, settings)
+    if settings["online_store"]["type"] == "redis":
+        settings["online_store"]["connection_string"] += _timeouts(settings["online_store"])
     return Repository(file.parent.resolve(), file.resolve(), settings)
 
 
@@ -131,10 +136,10 @@ def _check(file: Path, settings: Any) -> None:
     if store.get("redis_type", "redis") != "redis":
         raise UsageError(
             f"{file}: redis_type is {store['redis_type']!r}; paceline keeps a single Redis exact, "
-            "no cluster and no Sentinel: leave redis_type away."
+            "no cluster and no Sentinel: leave redis_type out."
         )
     if store.get("client", "redis") != "redis":
-        raise UsageError(f"{file}: paceline writes by the client redis only: leave client away.")
+        raise UsageError(f"{file}: paceline writes by the client redis only: leave client out.")
     if store.get("skip_dedup") is not True:
         raise UsageError(
             f"{file}: without `skip_dedup: true` Redis keeps a row that gold has corrected: add it "
@@ -144,8 +149,19 @@ def _check(file: Path, settings: Any) -> None:
         raise UsageError(
             f"{file}: key_ttl_seconds would delete athletes that gold still has: remove it."
         )
-    if not store.get("connection_string"):
-        raise UsageError(f"{file}: online_store has no connection_string: add the one of Redis.")
+    parts = str(store.get("connection_string") or "").split(",")
+    if [bool(_ADDRESS.fullmatch(part)) for part in parts if "=" not in part] != [True]:
+        raise UsageError(
+            f"{file}: the connection_string of Redis is no host:port with options such as db=0 and "
+            "password=... behind it, all divided by commas: correct it."
+        )
+
+
+def _timeouts(store: Mapping[str, Any]) -> str:
+    """Options of a connection that ends the wait for a Redis that does not answer."""
+    given = {part.partition("=")[0] for part in str(store["connection_string"]).split(",")}
+    wanted = {name: value for name, value in _SECONDS.items() if name not in given}
+    return "".join(f",{name}={value}" for name, value in wanted.items())
 
 
 def need_feast() -> None:
@@ -202,6 +218,11 @@ def apply(repo: Repository, place: Mapping[str, str]) -> None:
         try:
             store = feature_store(repo)
             apply_total(store.config, repo.directory, skip_source_validation=True)
+        except (ImportError, SyntaxError, NameError, SystemExit) as error:
+            raise UsageError(
+                f"The definitions in {repo.directory} cannot be loaded ({type(error).__name__}: "
+                f"{error}): correct them."
+            ) from error
         finally:
             sys.path.remove(str(repo.directory))
 
@@ -210,7 +231,8 @@ def apply(repo: Repository, place: Mapping[str, str]) -> None:
 def quiet() -> Iterator[None]:
     """Keeps Feast from printing, and from warnings about its own state."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+        # Feast has filters of its own, which would win over one that ignores.
+        warnings.showwarning = lambda *about, **more: None
         yield
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,9 +15,6 @@ from paceline.session import hold
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
-# No project may begin with an underscore, so that this is the table of no view.
-_STATE = "_paceline_state"
-
 
 class SqliteStore:
     """A sqlite file of Feast.
@@ -27,11 +24,14 @@ class SqliteStore:
 
     def __init__(self, feast: FeatureStore, path: Path) -> None:
         self._config, self._path = feast.config, path
+        # No project may begin with an underscore, so that this is the table of no view.
+        self._state = f'"_paceline_{feast.config.project}"'
         self._store = cast(Any, feast._get_provider().online_store)
         self._connection = self._store._get_conn(feast.config)
         with self._connection as connection:
             connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {_STATE} (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+                f"CREATE TABLE IF NOT EXISTS {self._state}"
+                " (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
             )
 
     @contextmanager
@@ -42,20 +42,20 @@ class SqliteStore:
 
     def state(self) -> State:
         """What syncs and pushes have left."""
-        found = dict(self._connection.execute(f"SELECT name, value FROM {_STATE}").fetchall())
-        pushed = json.loads(found.get(PUSHED, "[]"))
+        found = dict(self._connection.execute(f"SELECT name, value FROM {self._state}").fetchall())
+        pushed = map(int, filter(None, found.get(PUSHED, "").split(",")))
         return State(found.get(CURSOR), found.get(INTENT), frozenset(pushed))
 
     def begin(self, intent: str) -> None:
         """Says what is going to be written."""
         with self._connection as connection:
-            connection.execute(f"REPLACE INTO {_STATE} VALUES (?, ?)", (INTENT, intent))
+            connection.execute(f"REPLACE INTO {self._state} VALUES (?, ?)", (INTENT, intent))
 
     def finish(self, cursor: str) -> None:
         """Says that everything is written."""
         with self._connection as connection:
-            connection.execute(f"REPLACE INTO {_STATE} VALUES (?, ?)", (CURSOR, cursor))
-            connection.execute(f"DELETE FROM {_STATE} WHERE name IN (?, ?)", (INTENT, PUSHED))
+            connection.execute(f"REPLACE INTO {self._state} VALUES (?, ?)", (CURSOR, cursor))
+            connection.execute(f"DELETE FROM {self._state} WHERE name IN (?, ?)", (INTENT, PUSHED))
 
     def note_pushed(self, athletes: Collection[int]) -> None:
         """Says of whom something is going to be pushed."""
@@ -64,7 +64,7 @@ class SqliteStore:
     def _keep_pushed(self, athletes: Collection[int]) -> None:
         with self._connection as connection:
             connection.execute(
-                f"REPLACE INTO {_STATE} VALUES (?, ?)", (PUSHED, json.dumps(sorted(athletes)))
+                f"REPLACE INTO {self._state} VALUES (?, ?)", (PUSHED, ",".join(map(str, athletes)))
             )
 
     def kept(self, moment: datetime) -> datetime:
@@ -75,6 +75,15 @@ class SqliteStore:
         """
         naive = moment.astimezone(UTC).replace(tzinfo=None)
         return datetime.fromtimestamp(int(naive.timestamp())).replace(tzinfo=UTC)
+
+    def zone(self) -> str | None:
+        """That of this machine, see `kept`."""
+        return f"{'/'.join(time.tzname)} {-time.timezone} {-time.altzone}"
+
+    def is_empty(self, view: FeatureView) -> bool:
+        """Whether a view holds nothing of anybody."""
+        found = self._connection.execute(f"SELECT 1 FROM {self._table(view)} LIMIT 1")
+        return found.fetchone() is None
 
     def athletes(self, view: FeatureView) -> set[int]:
         """Everybody of whom a view holds anything."""

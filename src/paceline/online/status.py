@@ -8,12 +8,13 @@ from typing import Any
 from paceline.online.gold import Gold
 from paceline.online.repository import Repository
 from paceline.online.store import Online
-from paceline.online.sync import instant, read_cursor
+from paceline.online.sync import instant, read_cursor, refuse_other_gold
 from paceline.online.views import SERVED
 
 
 def status(repo: Repository, online: Online, gold: Gold, now: datetime) -> dict[str, Any]:
     """What there is to say of a store: its cursor, its age, and by view how far gold is ahead."""
+    refuse_other_gold(online, gold)
     state = online.store.state()
     cursor = read_cursor(state)
     as_of = None if cursor is None else instant(cursor.as_of)

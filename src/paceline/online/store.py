@@ -86,6 +86,14 @@ class OnlineStore(Protocol):
         """An event_timestamp as Feast gives it back from this store."""
         ...
 
+    def zone(self) -> str | None:
+        """The time zone on which its instants depend; None when they do not."""
+        ...
+
+    def is_empty(self, view: FeatureView) -> bool:
+        """Whether a view holds nothing of anybody."""
+        ...
+
     def athletes(self, view: FeatureView) -> set[int]:
         """Everybody of whom a view holds anything."""
         ...
@@ -187,14 +195,30 @@ def speaking(repo: Repository) -> Iterator[None]:
                 f"The registry of {repo.file} does not answer ({type(error).__name__}): start its "
                 "database, or correct its address in the environment."
             ) from error
+        if kind.startswith("google.protobuf."):
+            raise PacelineError(
+                f"The registry or the store of {repo.file} cannot be read ({type(error).__name__}):"
+                " delete the registry and run `paceline online apply`, or empty the store and run "
+                "`paceline online sync`."
+            ) from error
         raise
 
 
 def _of_redis(repo: Repository, kind: str) -> PacelineError:
-    if "Auth" in kind or "Permission" in kind:
+    if "Auth" in kind:
         return UsageError(
             f"Redis refuses the user or the password of {repo.file}: correct them in the "
             "environment."
+        )
+    if "NoPermission" in kind:
+        return UsageError(
+            f"The user of {repo.file} lacks a right that a sync needs: docs/how-to/online-store.md "
+            "lists them."
+        )
+    if "OutOfMemory" in kind or "ReadOnly" in kind:
+        return PacelineError(
+            f"Redis does not take writes ({kind}): give it more memory, or name the primary in "
+            f"{repo.file}; the next sync repairs whatever this one has left."
         )
     return PacelineError(
         f"Redis does not answer as {repo.file} expects ({kind}): start it, or correct its address; "

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from paceline.errors import UsageError
 from paceline.online.gold import Gold
 from paceline.online.store import Online, Row, State
 from paceline.online.views import ATHLETE, PUSHABLE, ROLLING, SERVED, Served, refuse_other_place
@@ -38,10 +39,12 @@ class Mark:
 
     Attributes:
         position: the version of its gold table.
+        commit: what tells the commit of that version from others, as `Gold.commit`.
         fields: names and types of its features.
     """
 
     position: Position
+    commit: str | None
     fields: Mapping[str, str]
 
 
@@ -52,11 +55,13 @@ class Cursor:
     Attributes:
         as_of: rows with a later event_timestamp do not count; in microseconds.
         views: by view, its mark.
+        zone: the time zone on which the instants in the store depend, if they do.
         is_everybody: whether the sync compares everybody, so that one that takes over must, too.
     """
 
     as_of: int
     views: Mapping[str, Mark]
+    zone: str | None
     is_everybody: bool = False
 
     def text(self) -> str:
@@ -85,24 +90,26 @@ class Synced:
     deleted: int
 
 
-def sync(online: Online, gold: Gold, now: datetime) -> list[Synced]:
+def sync(online: Online, gold: Gold, now: datetime, *, is_everybody: bool = False) -> list[Synced]:
     """Makes the store equal to gold; returns what it did to each view.
 
     Args:
         online: the store.
         gold: the tables.
         now: rows that become known later do not count.
+        is_everybody: whether to compare everybody, whatever the cursor says.
 
     Raises:
         LockedError: when another sync is at work, or has taken over from this one.
         UsageError: when a view is registered for other tables, or they are missing.
     """
-    for served in SERVED:
-        refuse_other_place(online.views[served.view], gold.table(served.table_name))
+    refuse_other_gold(online, gold)
     with online.store.lock():
         state = online.store.state()
         target = _target(online, gold, micros(now))
         before, reason = _start(state, target)
+        if is_everybody:
+            reason = reason or "it was asked for"
         plans = [_Plan(served, online, gold, target, before, reason, state) for served in SERVED]
         is_idle = all(plan.is_idle for plan in plans)
         if not is_idle:
@@ -113,6 +120,16 @@ def sync(online: Online, gold: Gold, now: datetime) -> list[Synced]:
         if not is_idle or finished != state.cursor or state.intent is not None:
             online.store.finish(finished)
     return done
+
+
+def refuse_other_gold(online: Online, gold: Gold) -> None:
+    """Refuses tables that are not those of the registry.
+
+    Raises:
+        UsageError: when they are others.
+    """
+    for served in SERVED:
+        refuse_other_place(online.views[served.view], gold.table(served.table_name))
 
 
 def read_cursor(state: State) -> Cursor | None:
@@ -190,9 +207,18 @@ class _Plan:
         then, now = self._before.position, self._mark.position
         if then.table_id != now.table_id or then.version > now.version:
             return f"{now.table_name} is another table"
+        if self._before.commit is None or self._gold.commit(then) != self._before.commit:
+            return f"{now.table_name} has another history"
         if self._before.fields != self._mark.fields:
             return "the view has changed"
+        if self._online.store.is_empty(self._view) and self._has_rows(then):
+            return "the store has lost the view"
         return None
+
+    def _has_rows(self, position: Position) -> bool:
+        """Whether gold has anything to serve at a version that was synced."""
+        rows = self._gold.rows(self._served, position, self._target.as_of, [], None)
+        return bool(rows.num_rows)
 
     def _touched(self, as_of: int) -> set[int] | None:
         """Who can differ; None for everybody, with a reason."""
@@ -243,9 +269,18 @@ def _target(online: Online, gold: Gold, as_of: int) -> Cursor:
     inputs = gold.inputs(ROLLING.table_name)
     marks = {}
     for served in SERVED:
-        position = inputs.get(served.table_name) or gold.newest(served.table_name)
-        marks[served.view] = Mark(position, fields_of(online.views[served.view]))
-    return Cursor(as_of, marks)
+        position = newest = gold.newest(served.table_name)
+        pinned = inputs.get(served.table_name)
+        if pinned is not None and pinned.table_id == newest.table_id:
+            position = pinned
+        fields = fields_of(online.views[served.view])
+        if missing := sorted(fields.keys() - gold.columns(position)):
+            raise UsageError(
+                f"{served.table_name} has no column {missing[0]} yet, which the view {served.view} "
+                "has: run the jobs first."
+            )
+        marks[served.view] = Mark(position, gold.commit(position), fields)
+    return Cursor(as_of, marks, online.store.zone())
 
 
 def fields_of(view: FeatureView) -> dict[str, str]:
@@ -260,6 +295,8 @@ def _start(state: State, target: Cursor) -> tuple[Cursor | None, str | None]:
         return None, "nothing has been synced yet"
     if target.as_of < cursor.as_of:
         return cursor, "the clock has gone back"
+    if target.zone != cursor.zone:
+        return cursor, "the time zone of the machine has changed"
     if state.intent is None:
         return cursor, None
     begun = _cursor(state.intent)
@@ -285,11 +322,12 @@ def _cursor(text: str | None) -> Cursor | None:
     try:
         read = json.loads(text)
         views = {
-            name: Mark(Position(**mark["position"]), dict(mark["fields"]))
+            name: Mark(Position(**mark["position"]), mark["commit"], dict(mark["fields"]))
             for name, mark in read["views"].items()
         }
-        return Cursor(int(read["as_of"]), views, bool(read["is_everybody"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        instant(int(read["as_of"]))
+        return Cursor(int(read["as_of"]), views, read["zone"], bool(read["is_everybody"]))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None  # written by hand, or by a later release: everybody is compared
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from paceline.errors import UsageError
+from paceline.errors import LockedError, PacelineError, UsageError
 from paceline.online.gold import Gold
 from paceline.online.store import Online
-from paceline.online.sync import Cursor, instant, read_cursor, utc
+from paceline.online.sync import Cursor, fields_of, instant, read_cursor, refuse_other_gold, utc
 from paceline.online.views import ATHLETE, EVENT_TIME, PUSHABLE, SERVED, Served
 
 _AT_ONCE = 500
@@ -61,14 +61,28 @@ def verify(online: Online, gold: Gold, sample: int | None = None) -> list[Compar
         sample: compares at most so many athletes, chosen by chance; None compares all.
 
     Raises:
-        UsageError: when nothing has been synced, or the table is no longer the one that was.
+        UsageError: when nothing has been synced, or what was synced is no longer what there is.
+        LockedError: when a sync has been at work meanwhile.
+        PacelineError: when a sync was not finished, or gold is gone at the version of the cursor.
     """
-    cursor = required_cursor(online)
-    pushed = online.store.state().pushed
-    return [
-        _compared(served, online, gold, cursor, pushed if served is PUSHABLE else set(), sample)
+    refuse_other_gold(online, gold)
+    cursor, state = required_cursor(online), online.store.state()
+    if cursor.zone != online.store.zone():
+        raise UsageError(
+            f"The store was synced in the time zone {cursor.zone}, on which its instants depend: "
+            "use that one, or run `paceline online sync` in this one."
+        )
+    found = [
+        _compared(
+            served, online, gold, cursor, state.pushed if served is PUSHABLE else set(), sample
+        )
         for served in SERVED
     ]
+    if online.store.state() != state:
+        raise LockedError("A sync or a push has been at work meanwhile: verify again.")
+    if state.intent is not None and any(view.wrong for view in found):
+        raise PacelineError("A sync was not finished: run `paceline online sync`.")
+    return found
 
 
 def required_cursor(online: Online) -> Cursor:
@@ -99,8 +113,18 @@ def _compared(
             f"The view {served.view} was filled from another table than {served.table_name} is "
             "now: run `paceline online sync` first."
         )
+    if mark.fields != fields_of(online.views[served.view]):
+        raise UsageError(
+            f"The view {served.view} has changed since the last sync: run `paceline online sync`."
+        )
     names = list(mark.fields)
-    table = gold.rows(served, mark.position, cursor.as_of, names, None)
+    try:
+        table = gold.rows(served, mark.position, cursor.as_of, names, None)
+    except Exception as error:
+        raise PacelineError(
+            f"Version {mark.position.version} of {served.table_name} can no longer be read "
+            f"({type(error).__name__}): run `paceline online sync`, then verify again."
+        ) from error
     expected = {row[ATHLETE]: row for row in table.to_pylist()}
     held = online.store.athletes(online.views[served.view])
     athletes = sorted(held | expected.keys())
