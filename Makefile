@@ -36,16 +36,16 @@ test-deep: setup-online ## Run every recipe on Spark Connect, and explore histor
 	$(active) pytest $(parallel) --connect -m "not classic" tests/spark
 	$(active) pytest --hypothesis-profile deep tests/online/test_histories.py $(deep:%=tests/pipeline/test_%.py)
 
-bench: setup ## Measure beside others for a quarter of an hour, and write docs/performance.md
+bench: setup-online ## Measure beside others for a quarter of an hour, and write docs/performance.md
 	$(active) python -m benchmarks && python -m benchmarks.report
 
-bench-medium: setup ## The same with two thousand athletes, which takes two hours
+bench-medium: setup-online ## The same with two thousand athletes, which takes two hours
 	$(active) python -m benchmarks --size medium && python -m benchmarks.report
 
-bench-full: setup ## The same with ten thousand athletes, which takes hours
+bench-full: setup-online ## The same with ten thousand athletes, which takes hours
 	$(active) python -m benchmarks --size full && python -m benchmarks.report
 
-bench-check: setup ## Measure, and fail when a guarded figure has become worse
+bench-check: setup-online ## Measure, and fail when a guarded figure has become worse
 	$(active) python -m benchmarks --check
 
 docs: setup ## Build the site of the documentation into build/site

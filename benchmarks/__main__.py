@@ -28,7 +28,9 @@ from benchmarks.worlds import Worlds
 
 # Of an absolute path; not what follows a host, a number or a relative path.
 FOLDERS = re.compile(r"(?:file:/*|(?<![\w.:/~-])/)(?:[^\s/\"'<>|:,;()\[\]{}]+/)+")
-PACKAGES = ("pyspark", "delta-spark", "polars", "duckdb", "deltalake", "numpy", "pyarrow")
+PACKAGES = (
+    *("pyspark", "delta-spark", "polars", "duckdb", "deltalake", "numpy", "pyarrow", "feast"),
+)
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from benchmarks.backfills import backfill, memory, skew
 from benchmarks.bench import Bench
 from benchmarks.growth import growth
 from benchmarks.increments import athletes, change, history, late, ledger, new_day, small
+from benchmarks.online import online
 from benchmarks.runner import FailedError, SlowError, tell
 
 
@@ -33,7 +34,7 @@ EXPERIMENTS: Mapping[str, Callable[[Bench], None]] = {
     function.__name__: function
     for function in (
         *(change, athletes, new_day, late, history),
-        *(growth, small, ledger, skew, audit, backfill, memory),
+        *(growth, small, ledger, skew, audit, backfill, memory, online),
     )
 }
 

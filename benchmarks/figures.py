@@ -25,6 +25,9 @@ TITLES: Mapping[str, str] = {
     "floor_read": "floor: read",
     "feature_activity": "Feature_Activity",
     "feature_rolling": "Feature_Rolling",
+    "sync": "paceline",
+    "materialize": "Feast, materialize",
+    "materialize_incremental": "Feast, incremental",
 }
 
 

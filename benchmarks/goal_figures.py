@@ -153,6 +153,40 @@ def ops_commits(found: list[Line]) -> float:
     return sum(_commits(found, lambda name: name.startswith(STAGED_OR_KEPT)))
 
 
+def online_wrong(results: Document) -> float | None:
+    """The most athletes whom the online store served wrongly after a sync."""
+    counts = [
+        count
+        for line in _of_syncs(results)
+        for figures in (line.cold, line.warm)
+        if (count := figures.get("athletes_wrong")) is not None
+    ]
+    return max(counts, default=None)
+
+
+def online_rows_of(act: str) -> Callable[[Document], Any]:
+    """Rows that a sync has written after an act."""
+    return lambda results: _of_sync(results, act, "rows_written")
+
+
+def online_against_full_load(act: str) -> Callable[[Document], Any]:
+    """CPU of a sync after an act against that of the full load."""
+
+    def value(results: Document) -> float | None:
+        return ratio(_of_sync(results, act, "cpu_s"), _of_sync(results, "full load", "cpu_s"))
+
+    return value
+
+
+def _of_syncs(results: Document) -> list[Line]:
+    return [line for line in lines(results, "online") if line.contender == "sync"]
+
+
+def _of_sync(results: Document, act: str, name: str) -> float | None:
+    of_act = (line for line in _of_syncs(results) if line.case["act"] == act)
+    return next((line.settled.get(name) for line in of_act), None)
+
+
 def finished_with_small_heap(results: Document) -> float | None:
     """1 or 0; only the size of which the goal speaks counts."""
 

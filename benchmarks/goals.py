@@ -308,4 +308,27 @@ GOALS = (
         is_least=True,
         unit="",
     ),
+    Goal(
+        "Online store: athletes served wrongly after any sync",
+        "none",
+        figure.online_wrong,
+        limit=0,
+        guard=0,
+        unit="",
+    ),
+    Goal(
+        "Online store, nothing changed: rows written",
+        "none",
+        figure.online_rows_of("nothing"),
+        limit=0,
+        guard=0,
+        unit="",
+    ),
+    Goal(
+        "Online store, 1 % of the athletes corrected against the full load: CPU",
+        "at most 1/10",
+        figure.online_against_full_load("newest rows corrected"),
+        limit=0.1,
+        needs="medium",
+    ),
 )

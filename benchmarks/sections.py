@@ -8,6 +8,7 @@ from benchmarks import figures
 from benchmarks.charts import Bar, Bars, Chart, Curve, Panel
 from benchmarks.figures import Document, Line, case_text, ratio, seconds, size, times, title
 from benchmarks.increment_sections import athletes, change, history, increment
+from benchmarks.online_section import online
 from benchmarks.section import OURS, Section, files
 
 MAINTENANCE = {True: "with maintenance", False: "without"}
@@ -198,6 +199,7 @@ SECTIONS: Mapping[str, Callable[[Document, Sequence[Line]], Section]] = {
     "ledger": ledger,
     "skew": extreme,
     "memory": extreme,
+    "online": online,
 }
 
 

@@ -36,6 +36,7 @@ class Size:
     skew: tuple[int, int]
     skew_activities: int
     memory: tuple[int, int] | None
+    online: tuple[int, int]
     patience_s: float
 
     @property
@@ -63,6 +64,7 @@ QUICK = Size(
     skew=(200, 1095),
     skew_activities=200_000,
     memory=None,
+    online=(500, 60),
     patience_s=300,
 )
 MEDIUM = Size(
@@ -82,6 +84,7 @@ MEDIUM = Size(
     skew=(500, 1095),
     skew_activities=200_000,
     memory=(2_000, 1095),
+    online=(2_000, 90),
     patience_s=600,
 )
 FULL = Size(
@@ -101,6 +104,7 @@ FULL = Size(
     skew=(1_000, 1095),
     skew_activities=200_000,
     memory=(10_000, 1095),
+    online=(10_000, 90),
     patience_s=900,
 )
 # So small that its figures say nothing: to see whether the suite itself works.
@@ -121,6 +125,7 @@ SMOKE = Size(
     skew=(10, 365),
     skew_activities=5_000,
     memory=(20, 1095),
+    online=(50, 30),
     patience_s=100,
 )
 SIZES = {size.name: size for size in (SMOKE, QUICK, MEDIUM, FULL)}

@@ -18,7 +18,10 @@ from paceline.generate import generate
 SEED = 11
 LATE_DAYS = 30
 """How old an activity is that has come late, where nothing else is said."""
-SOURCES = ("src", "conf", "benchmarks/contenders/full.py", "benchmarks/contenders/upstream.py")
+SOURCES = (
+    *("src", "conf", "benchmarks/online_gold.py"),
+    *("benchmarks/contenders/full.py", "benchmarks/contenders/upstream.py"),
+)
 
 
 class Worlds:
@@ -122,6 +125,15 @@ class Worlds:
             self._ask("upstream.remember", warehouse=str(path), runs=runs)
 
         return self._kept(f"after-{runs}-runs-{landing.name}", build)
+
+    def gold(self, athletes: int, days: int) -> Path:
+        """A warehouse that holds nothing but the gold tables, for an online store to follow."""
+        from benchmarks import online_gold
+
+        def build(path: Path) -> None:
+            online_gold.create(path, athletes, days)
+
+        return self._kept(f"gold-{athletes}-{days}", build)
 
     @property
     def worker(self) -> Worker:

@@ -121,6 +121,25 @@ def test_an_idle_run_after_many_runs_is_compared_with_one_after_few() -> None:
     assert value_of("Nothing changed, 1,000 past runs", *runs) == 1.5
 
 
+def test_the_online_store_is_judged_by_its_worst_sync() -> None:
+    def synced(act: str, contender: str = "sync", **found: Any) -> dict[str, Any]:
+        return measured("online", contender, WORLD | {"act": act}, **found)
+
+    runs = [
+        synced("full load", cpu_s=5.0, athletes_wrong=0) | {"temperature": "cold"},
+        synced("full load", cpu_s=4.0),
+        synced("nothing", rows_written=0, athletes_wrong=0),
+        synced("newest rows corrected", cpu_s=0.2, athletes_wrong=0),
+        synced("newest rows corrected", "materialize", cpu_s=4.0, athletes_wrong=9),
+    ]
+    name = "Online store: athletes served wrongly"
+    assert value_of(name, *runs) == 0
+    assert value_of(name, *runs, synced("athletes erased", athletes_wrong=2)) == 2
+    assert value_of("Online store, nothing changed: rows", *runs) == 0
+    assert value_of("Online store, 1 % of the athletes corrected", *runs) == 0.05
+    assert value_of(name, runs[-1]) is None
+
+
 def test_a_small_world_proves_nothing_of_a_large_one() -> None:
     case = {"days": 1095, "heap": "1 GB"}
     large, tiny = case | {"athletes": 10_000}, case | {"athletes": 20}

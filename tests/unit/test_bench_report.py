@@ -54,6 +54,33 @@ def increments(experiment, name, values, contender="full", **fixed):
     ]
 
 
+WAYS = ["sync", "materialize_incremental", "materialize"]
+
+
+def followed(act, left, wrong, cpu, **more):
+    """How each of the three ways has followed an act: once cold and judged, once warm."""
+    found = []
+    for way, left_wrong, in_all, cpu_s in zip(WAYS, left, wrong, cpu, strict=True):
+        case = {"athletes": 500, "days": 60, "act": act}
+        judged = {"athletes_left_wrong": left_wrong, "athletes_wrong": in_all}
+        figures = {"athletes_touched": 5, "rows_written": 9}
+        found += [
+            measurement("online", case, way, "cold", 0, cpu_s=90.0, **figures, **judged),
+            measurement("online", case, way, "warm", 1, cpu_s=cpu_s, **figures),
+        ]
+    return found
+
+
+ONLINE = [
+    *followed("full load", [0, 0, 0], [0, 0, 0], [4.0, 8.0, 8.0]),
+    *followed("newest rows corrected", [0, 5, 0], [0, 5, 0], [0.2, 6.0, 8.0]),
+    *followed("newest rows deleted", [0, 4, 0], [0, 9, 0], [0.2, 2.0, 8.0]),
+    *followed("athletes erased", [0, 3, 2], [0, 12, 2], [0.1, 2.0, 8.0]),
+    *followed("a new day", [0, 1, 1], [0, 8, 3], [3.0, 4.0, 8.0]),
+    measurement("online", {"athletes": 500, "days": 60, "act": "verify"}, "sync", cpu_s=2.0),
+]
+
+
 EVERYTHING = results(
     *backfills(floor_read=1.0, floor_rewrite=4.0, recipe=6.0, full=9.0, usual=60.0),
     *increments("history", "days", [183, 365, 1095, 3650], athletes=10, touched_rows=310),
@@ -66,6 +93,7 @@ EVERYTHING = results(
     *increments("skew", "activities_of_one", [200_000]),
     *increments("memory", "heap", ["1 GB"]),
     *increments("ledger", "past_runs", [10, 1_000]),
+    *ONLINE,
     *increments("surprise", "answer", [42]),
     measurement("audit", {"table": "silver.a", "rows": 1000}, "by hand", cpu_s=2.0),
     measurement("audit", {"table": "silver.a", "rows": 1000}, "suite", cpu_s=3.0),
@@ -276,6 +304,31 @@ def test_results_of_another_commit_are_not_kept():
 def test_a_long_past_is_compared_with_a_short_one(everything):
     rows = rows_of(read(everything).partition("## A long past")[2])
     assert (rows["10"][0], rows["1,000"][0]) == ("1.00 x", "2.00 x")
+
+
+def test_who_is_left_wrong_in_the_online_store_is_shown_and_summed(everything):
+    text = read(everything)
+
+    part = text.partition("## The online store")[2]
+    row = "| athletes erased | Feast, incremental | 5 | 3 | 12 | 9 | 0.500 x | 2.00 s | 90.0 s |"
+    assert row in part
+    assert "| newest rows corrected | paceline | 5 | 0 | 0 | 9 | 1/20 | 0.200 s | 90.0 s |" in part
+    assert "| verify | paceline | - | - | - | - | 0.500 x | 2.00 s | - |" in part
+    sentence = (
+        "Of 15 athletes who were corrected, deleted from, or erased, 12 are left wrong by "
+        "`materialize_incremental`, 2 by `materialize`, and 0 by paceline."
+    )
+    assert sentence in " ".join(part.split())
+    costs = (
+        "paceline's sync takes 1/20 the CPU of its full load, and Feast's increment takes 30.0 x "
+        "the CPU of that sync."
+    )
+    assert costs in " ".join(part.split())
+    short = (
+        "of 15 athletes corrected, deleted from, or erased, Feast's `materialize_incremental` "
+        "leaves 12 wrong in the online store, and paceline's sync 0"
+    )
+    assert short in " ".join(text.split())
 
 
 def test_how_long_it_took_is_shown_by_size(tmp_path):
