@@ -1,6 +1,6 @@
 """Gold tables for an online store to follow, written by delta-rs, and what happens to them.
 
-The values are random: no two rows are alike, so that a store that keeps an old one is seen to.
+The values are random and no two rows are alike, so that a store which keeps an old one shows it.
 """
 
 from __future__ import annotations

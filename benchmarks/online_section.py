@@ -29,7 +29,6 @@ def online(document: Document, found: Sequence[Line]) -> Section:
         "CPU warm": lambda line: seconds(line.warm.get("cpu_s")),
         "CPU cold": lambda line: seconds(line.cold.get("cpu_s")),
         "wall warm": lambda line: seconds(line.warm.get("wall_s")),
-        "wall cold": lambda line: seconds(line.cold.get("wall_s")),
     }
     world = case_text({name: found[0].case[name] for name in ("athletes", "days")})
     table = f"{world}:\n\n{figures.table(columns, found)}"
