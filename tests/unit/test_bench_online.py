@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import yaml
 
 from benchmarks import online, online_gold
 from benchmarks.bench import Bench
@@ -99,6 +100,9 @@ class Pretender:
     def asked(self, function: str, **arguments: Any) -> list[int]:
         self.is_running = True
         self.asked_for.append(function)
+        if function == "prepare":
+            settings = yaml.safe_load((Path(arguments["repo"]) / "feature_store.yaml").read_text())
+            assert settings["materialization"] == {"pull_latest_features": True}
         return arguments["athletes"][:2] if function == online.WRONG else []
 
     def measured(self, function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
