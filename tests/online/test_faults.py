@@ -19,7 +19,7 @@ from paceline.online import verify as verifying
 from paceline.online.push import push
 from paceline.online.redis_store import RedisStore
 from paceline.online.repository import apply, repository
-from paceline.online.store import opened
+from paceline.online.store import ErasedOnline, opened
 from paceline.online.sync import sync
 from paceline.online.verify import verify
 from paceline.online.views import CONF as CONF_VARIABLE
@@ -319,13 +319,25 @@ def test_a_redis_without_memory(
 def test_a_user_of_redis_who_may_not_do_all(
     on_redis: Place, redis: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Redis(port=redis).acl_setuser(
-        "few", enabled=True, passwords=["+open"], keys=["*"], commands=["+@all", "-@scripting"]
+    rights = (
+        "+@read +@write +@connection +@transaction +info +scan +config|get +bgrewriteaof +bgsave"
     )
+    granted = rights.split()
+    user = Redis(port=redis)
+    user.acl_setuser("few", enabled=True, passwords=["+open"], keys=["*"], commands=granted)
     old = on_redis.repo.file.read_text(encoding="utf-8")
     on_redis.repo.file.write_text(old.replace("db=0", "db=0,username=few,password=open"))
     assert ran(on_redis, "sync") == 2
     assert "lacks a right that a sync needs" in one_sentence(capsys)
+    user.delete("paceline:paceline:lock")
+    # With this one they are those of the documentation.
+    user.acl_setuser("few", enabled=True, commands=["+@scripting"])
+    on_redis.gold.put_days(3, DAYS)
+    for command in ("sync", "verify", "check", "status"):
+        assert ran(on_redis, command) == 0
+    online = opened(repository(on_redis.repo.directory))
+    with online.store.lock():
+        assert online.store.erase(1) == ErasedOnline(1, are_files_rewritten=True)
 
 
 @pytest.mark.parametrize("text", ["import nosuchmodule", "def", "raise SystemExit(3)"])
