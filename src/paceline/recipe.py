@@ -167,6 +167,7 @@ class Table:
             restricts their reading.
         follows_window: whether a window run recomputes the keys in the window, changed or not.
         warnings: names of warnings that its rows carry in WARNINGS and no contract can state.
+        noted: those of the warnings that are about a record, whatever becomes of it.
         refusals: reasons that its rows carry in REASONS and no contract can state, besides
             UNREADABLE.
         judges_records: whether its rows carry the DISPOSITION of every record of its one input.
@@ -184,6 +185,7 @@ class Table:
     windowed_inputs: tuple[str, ...] = ()
     follows_window: bool = True
     warnings: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     judges_records: bool = False
     has_horizon: bool = False

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.oracle.model import LIMITS, Conf
 from tests.oracle.record import Record
-from tests.oracle.sub_activities import ARRAYS, array_of
+from tests.oracle.sub_activities import ARRAYS, array_of, has_unread_part
 from tests.oracle.values import (
     DAY_US,
     EPOCH_DAY,
@@ -21,7 +21,7 @@ from tests.oracle.values import (
     compact,
     instant_us,
     number,
-    string,
+    text,
     wall_clock,
     whole,
 )
@@ -55,9 +55,9 @@ FAMILY_OF = {
 
 # Silver's column -> the API's name for it, and how it is read.
 _FIELDS = {
-    "name": ("name", string),
+    "name": ("name", text),
     "workout_type": ("workout_type", whole),
-    "timezone": ("timezone", string),
+    "timezone": ("timezone", text),
     "distance_m": ("distance", number),
     "moving_time_s": ("moving_time", whole),
     "elapsed_time_s": ("elapsed_time", whole),
@@ -71,7 +71,7 @@ _FIELDS = {
     "is_manual": ("manual", boolean),
     "is_trainer": ("trainer", boolean),
     "is_commute": ("commute", boolean),
-    "visibility": ("visibility", string),
+    "visibility": ("visibility", text),
 }
 _HEART_RATES = ("average_heartrate_bpm", "max_heartrate_bpm")
 _SENSORS = (*_HEART_RATES, "average_cadence_rpm", "average_watts_w")
@@ -88,6 +88,7 @@ _RANGES = {
     ),
 }
 _FLAGS = ("is_race", "has_heartrate")
+_TEXTS = ("name", "sport_type", "type", "timezone", "visibility")
 _MOMENTS = ("start_date", "start_date_local")
 _MEASURES = [column for column, (_, read) in _FIELDS.items() if read is number]
 
@@ -111,8 +112,8 @@ def activity_row(record: Record, conf: Conf) -> Row:
         row[column] = read(image.get(_field_of(column, image, record.source)))
     row = _without_impossible_measures(_without_idle_sensors(row, image))
     row["moving_time_s"] = _moving_time(row)
-    sport = string(image.get("sport_type"))
-    sport = string(image.get("type")) if sport is None else sport
+    sport = text(image.get("sport_type"))
+    sport = text(image.get("type")) if sport is None else sport
     row["sport_type"] = "Unknown" if sport is None else sport
     row["sport_family"] = FAMILY_OF.get(compact(row["sport_type"]), "other")
     said_race = record.source != "strava_api" and boolean(image.get("is_race")) is True
@@ -169,16 +170,20 @@ def fields_read(image: Mapping[str, Any], source: str) -> list[str]:
 
 
 def has_unknown_encoding(image: Mapping[str, Any]) -> bool:
-    """Whether a number, time, flag or array is there and cannot be read."""
+    """Whether a number, time, flag, text or array is there and cannot be read."""
     readers = {_field_of(column, image, "debezium"): read for column, (_, read) in _FIELDS.items()}
     readers |= {"start_date": instant_us, "start_date_local": wall_clock}
     readers |= {"utc_offset": number, **dict.fromkeys(_FLAGS, boolean)}
     readers |= dict.fromkeys(ARRAYS, array_of)
-    return any(
-        image.get(name) is not None and read(image[name]) is None
-        for name, read in readers.items()
-        if read is not string
+    readers |= dict.fromkeys(_TEXTS, _plain_text)
+    is_unread = any(
+        image.get(name) is not None and read(image[name]) is None for name, read in readers.items()
     )
+    return is_unread or has_unread_part(image)
+
+
+def _plain_text(value: Any) -> str | None:
+    return None if isinstance(value, dict | list) else text(value)
 
 
 def _start_us(record: Record) -> int | None:
@@ -213,7 +218,7 @@ def _local_start(image: Mapping[str, Any], start: int | None, conf: Conf) -> dat
     found = None if offset_s is None else clock_at_offset(start, offset_s)
     return (
         found
-        or clock_in_zone(start, string(image.get("timezone")))
+        or clock_in_zone(start, text(image.get("timezone")))
         or clock_in_zone(start, conf.athlete_timezone)
     )
 

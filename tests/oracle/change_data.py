@@ -32,13 +32,13 @@ _LONGEST_WAIT_US = 3_600_000_000
 
 # By connector, the numbers that tell a position; those that alone tell one.
 _POSITIONS = {
+    "postgresql": (("lsn",), ("lsn",)),
     "mysql": (("server_id", "file", "pos", "row"), ("file", "pos")),
     "mariadb": (("server_id", "file", "pos", "row"), ("file", "pos")),
     "sqlserver": (("commit_lsn", "change_lsn", "event_serial_no"), ("commit_lsn", "change_lsn")),
     "oracle": (("commit_scn", "scn", "rs_id", "ssn"), ("commit_scn", "scn")),
     "mongodb": (("ts_ms", "ord"), ("ord",)),
 }
-_POSITION_ELSEWHERE = (("lsn",), ("lsn",))
 _NUMBER_OF_FILE = re.compile(r"\d+", re.ASCII)
 _HEXADECIMAL = re.compile(r"[0-9a-f]+", re.ASCII | re.IGNORECASE)
 _LSN_OF_SQL_SERVER = re.compile(r"[0-9a-f]+(:[0-9a-f]+)*", re.ASCII | re.IGNORECASE)
@@ -71,19 +71,22 @@ def _table(source: Object) -> str | None:
 
 def _row_change(envelope: Envelope, text: str, delivery: Delivery, place: Place) -> Record:
     op = envelope.content.get("op")
-    before, after = (_image(envelope, name) for name in ("before", "after"))
-    image = before if op == "d" else after
-    given_id, given_athlete = _ids(image)
+    image = _image(envelope, "before" if op == "d" else "after")
+    given_id, given_athlete = _ids(image, has_defaults=op == "d")
     is_no_change = op not in ("c", "u", "d", "r") or not image
     names_nothing = op == "d" and given_id is None
     activity_id = identifier(given_id)
-    if is_no_change or names_nothing or (given_id is not None and activity_id is None):
+    if is_no_change or names_nothing:
         return refusal(delivery, _SOURCE, text, place, "unreadable")
+    athlete_id = identifier(given_athlete)
+    time_us, is_time_known = _time_us(envelope, image)
+    is_known = is_time_known and not _is_unread(given_id, activity_id)
+    # Whose activity it was does not matter for a delete.
+    is_known = is_known and (op == "d" or not _is_unread(given_athlete, athlete_id))
     source = envelope.source
     change = Change(
         str(op),
         tuple(string(source.get(name)) or "" for name in ("db", "schema", "table", "collection")),
-        before,
         json.dumps([envelope.content.get(name) for name in ("before", "after")], sort_keys=True),
         _has_time_of_statement(source),
         whole(source.get("ts_ms")) or None,
@@ -94,8 +97,9 @@ def _row_change(envelope: Envelope, text: str, delivery: Delivery, place: Place)
         text,
         place,
         _without_surrogate_key(image),
-        (identifier(given_athlete), activity_id),
-        time_us=_time_us(envelope, image),
+        (athlete_id, activity_id),
+        reason=None if is_known else "encoding_unknown",
+        time_us=time_us,
         log=_log(source),
         position=position(source),
         change=change,
@@ -124,12 +128,20 @@ def _image(envelope: Envelope, name: str) -> Mapping[str, Any]:
     return {name.lower(): each for name, each in row.items()} if is_in_capitals else row
 
 
-def _ids(image: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What an image says about activity and athlete."""
-    activity = image["activity_id"] if "activity_id" in image else image.get("id")
+def _is_unread(given: Any, found: Any) -> bool:
+    return given is not None and found is None
+
+
+def _ids(image: Mapping[str, Any], has_defaults: bool) -> tuple[Any, Any]:
+    """What an image says about activity and athlete; 0 may be only what a type has by default."""
+
+    def said(value: Any) -> Any:
+        return None if has_defaults and whole(value) == 0 else value
+
+    activity = said(image["activity_id"] if "activity_id" in image else image.get("id"))
     athlete = image.get("athlete")
-    nested = athlete.get("id") if isinstance(athlete, dict) else None
-    return activity, image.get("athlete_id") if nested is None else nested
+    nested = said(athlete.get("id")) if isinstance(athlete, dict) else None
+    return activity, said(image.get("athlete_id")) if nested is None else nested
 
 
 def _without_surrogate_key(image: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,14 +150,27 @@ def _without_surrogate_key(image: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in image.items() if not (is_flat and name == "id")}
 
 
-def _time_us(envelope: Envelope, image: Mapping[str, Any]) -> int | None:
-    for said in (envelope.source.get("ts_ms"), envelope.content.get("ts_ms")):
-        milliseconds = whole(said)
-        if milliseconds is not None and 0 < milliseconds < _END_MS:
-            return milliseconds * 1000
-    updated_us = instant_us(image.get("updated_at"))
+def _time_us(envelope: Envelope, image: Mapping[str, Any]) -> tuple[int | None, bool]:
+    """The time of a change, and whether what should tell it could be read."""
+    committed, processed = envelope.source.get("ts_ms"), envelope.content.get("ts_ms")
+    if committed is not None and whole(committed) != 0:
+        found = _milliseconds(committed)
+        return (found, True) if found is not None else (_milliseconds(processed), False)
+    if processed is not None:
+        found = _milliseconds(processed)
+        return found, found is not None
+    updated = image.get("updated_at")
+    updated_us = instant_us(updated)
     # 1970 in the image of a delete is the default of a type.
-    return None if envelope.content["op"] == "d" and updated_us == 0 else updated_us
+    if envelope.content["op"] == "d" and updated_us == 0:
+        return None, True
+    return updated_us, not _is_unread(updated, updated_us)
+
+
+def _milliseconds(value: Any) -> int | None:
+    """Microseconds since 1970 of milliseconds before the year 10000."""
+    found = whole(value)
+    return found * 1000 if found is not None and 0 <= found < _END_MS else None
 
 
 def _log(source: Object) -> Log:
@@ -154,12 +179,26 @@ def _log(source: Object) -> Log:
 
 def position(source: Object) -> Position:
     """The place in the log, to be compared within one log; empty when nothing is said of it."""
-    connector = string(source.get("connector")) or ""
-    names, needed = _POSITIONS.get(connector, _POSITION_ELSEWHERE)
+    names, needed = _names(source)
     numbers = {name: _numbers(name, source.get(name)) for name in names}
     if not any(numbers[name] for name in needed):
         return ()
     return tuple(numbers[name] or (_MISSING,) for name in names)
+
+
+def _names(source: Object) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The numbers of a position, and those that alone tell one.
+
+    A log of unknown kind has those of the first kind of which it has one that tells.
+    """
+    connector = string(source.get("connector")) or ""
+    if connector in _POSITIONS:
+        return _POSITIONS[connector]
+    kinds = _POSITIONS.values()
+    return next(
+        (kind for kind in kinds if any(_numbers(name, source.get(name)) for name in kind[1])),
+        _POSITIONS["postgresql"],
+    )
 
 
 def _numbers(name: str, value: Any) -> tuple[int, ...]:
@@ -270,13 +309,11 @@ def _with_values(changes: list[Record]) -> Iterator[Record]:
 
 def _completed(found: Record, known: Mapping[str, Any]) -> Record:
     """A change with the values that it calls unavailable; refused when one that is read is lost."""
-    assert found.change is not None
     assert found.image is not None
     image = dict(found.image)
     for name, value in image.items():
         if is_placeholder(value):
-            own = found.change.before.get(name)
-            image[name] = own if has_value(own) else known.get(name, value)
+            image[name] = known.get(name, value)
     is_lost = any(is_placeholder(image.get(name)) for name in fields_read(image, _SOURCE))
     reason = found.reason or ("encoding_unknown" if is_lost else None)
     return replace(found, image=image, reason=reason)

@@ -15,6 +15,8 @@ _SOURCE_FIELDS = (
 )
 _CLOUD_EVENT_PREFIX = "iodebezium"
 _HEARTBEAT_FIELDS = {"ts_ms", "ts_us", "ts_ns", "serverName"}
+_TRANSACTION_FIELDS = {"status", "id", "ts_ms", "event_count", "data_collections"}
+_NOTIFICATION_FIELDS = {"id", "aggregate_type", "type", "additional_data", "timestamp"}
 
 Object = Mapping[str, Any]
 
@@ -36,8 +38,8 @@ def opened(line: Any) -> Envelope | str | None:
     """The envelope in a line; the reason why there is none; or None for what is ignored."""
     value = without_unions(line)
     schema = None
-    attributes: Object = {}
-    while isinstance(value, dict):
+    attributes: Object | None = None
+    while isinstance(value, dict) and not _is_flattened(value):
         if "specversion" in value:
             if not isinstance(value.get("data"), dict):
                 return "envelope_unknown"
@@ -48,21 +50,42 @@ def opened(line: Any) -> Envelope | str | None:
             value = value["payload"]
         else:
             break
+    if attributes is not None:
+        return _of_cloud_event(attributes, value, schema)
     if value is None:
         return None
     if not isinstance(value, dict):
         return "unreadable"
-    if _is_control_message(value):
-        return None
-    return _envelope({**attributes, **value}, schema)
+    return _envelope(value, schema)
 
 
-def _envelope(content: Object, schema: Any) -> Envelope | str:
-    if any(name in content for name in ("op", "before", "after")):
-        return Envelope(content, schema)
+def _is_flattened(content: Object) -> bool:
+    """Whether a transform has marked a row; its own columns may have any name, `op` included."""
+    return "__op" in content or "__deleted" in content
+
+
+def _of_cloud_event(attributes: Object, value: Any, schema: Any) -> Envelope | str | None:
+    """The change whose op stands in it or beside it; what is none has a reason of its own."""
+    if not isinstance(value, dict):
+        return "envelope_unknown"
+    if _is_flattened(value) or _is_control_message(value):
+        found = _envelope(value, schema)
+        return "envelope_unknown" if isinstance(found, str) else found
+    content = {**attributes, **value}
+    is_change = "before" in value or "after" in value or "op" in value
+    return _envelope(content, schema) if is_change and "op" in content else "envelope_unknown"
+
+
+def _envelope(content: Object, schema: Any) -> Envelope | str | None:
+    if not _is_flattened(content):
+        if _is_control_message(content):
+            return None
+        if any(name in content for name in ("op", "before", "after")):
+            return Envelope(content, schema)
     unflattened = _unflattened(content)
     if unflattened is not None:
-        return Envelope(unflattened, schema, is_flattened=True)
+        is_message = unflattened["op"] == "m"
+        return None if is_message else Envelope(unflattened, schema, is_flattened=True)
     names_row = content.get("activity_id") is not None or content.get("id") is not None
     return "flattened_change" if names_row else "unreadable"
 
@@ -82,9 +105,14 @@ def _is_control_message(content: Object) -> bool:
     if op is not None:
         return bool(op == "m")
     is_heartbeat = bool(content) and content.keys() <= _HEARTBEAT_FIELDS
-    is_transaction = content.get("status") in ("BEGIN", "END") and "id" in content
+    is_transaction = (
+        content.get("status") in ("BEGIN", "END")
+        and isinstance(content.get("id"), str)
+        and content.keys() <= _TRANSACTION_FIELDS
+    )
+    is_notification = "aggregate_type" in content and content.keys() <= _NOTIFICATION_FIELDS
     is_schema_change = "source" in content and ("ddl" in content or "tableChanges" in content)
-    return is_heartbeat or is_transaction or is_schema_change
+    return is_heartbeat or is_transaction or is_notification or is_schema_change
 
 
 def _unflattened(row: Object) -> Object | None:

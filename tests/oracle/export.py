@@ -73,10 +73,10 @@ def _record(
         return replace(found, reason="layout_unknown")
     given_id = cells.best("Activity ID")
     activity_id = identifier(given_id)
-    if given_id is not None and activity_id is None:
-        return record(delivery, "strava_export", payload, place)
+    is_unread = given_id is not None and activity_id is None
+    reason = "encoding_unknown" if is_unread else None
     key = athlete_id, activity_id
-    return record(delivery, "strava_export", payload, place, _image(cells), key)
+    return record(delivery, "strava_export", payload, place, _image(cells), key, reason=reason)
 
 
 def _texts(text: str) -> Iterator[tuple[int, str]]:

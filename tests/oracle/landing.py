@@ -118,12 +118,17 @@ def _api_record(text: str, delivery: Delivery, place: Place) -> Record:
     if athlete is None:
         folders = map(_FOLDER_OF_ATHLETE.fullmatch, delivery.path.split("/")[:-1])
         athlete = next((folder[1] for folder in folders if folder), None)
-    activity_id = identifier(image.get("id"))
-    if image.get("id") is not None and activity_id is None:
-        return record(delivery, "strava_api", text, place)
+    said, key = (athlete, image.get("id")), (identifier(athlete), identifier(image.get("id")))
+    reason = "encoding_unknown" if _is_unread(said, key) else None
     changed_us = instant_us(image.get("updated_at"))
-    key = identifier(athlete), activity_id
-    return record(delivery, "strava_api", text, place, image, key, time_us=changed_us)
+    return record(
+        *(delivery, "strava_api", text, place, image, key), reason=reason, time_us=changed_us
+    )
+
+
+def _is_unread(said: tuple[Any, ...], read: tuple[Any, ...]) -> bool:
+    """Whether anything is said that could not be read."""
+    return any(one is not None and other is None for one, other in zip(said, read, strict=True))
 
 
 def _athlete_of(image: Mapping[str, Any]) -> Any:
@@ -133,13 +138,14 @@ def _athlete_of(image: Mapping[str, Any]) -> Any:
 
 
 def _settings_record(text: str, delivery: Delivery, place: Place) -> Record:
-    """A record of settings; unreadable when a part of its key is given that is none."""
+    """A record of settings, refused when a part of its key, or its time, is given and is none."""
     image = json_object(text)
     if image is None:
         return record(delivery, "athlete_settings", text, place)
     key = identifier(image.get("athlete_id")), day(image.get("valid_from"))
-    asked = image.get("athlete_id"), image.get("valid_from")
-    if any(part is None and value is not None for part, value in zip(key, asked, strict=True)):
-        return record(delivery, "athlete_settings", text, place)
     changed_us = instant_us(image.get("updated_at"))
-    return record(delivery, "athlete_settings", text, place, image, key, time_us=changed_us)
+    said = tuple(image.get(name) for name in ("athlete_id", "valid_from", "updated_at"))
+    reason = "encoding_unknown" if _is_unread(said, (*key, changed_us)) else None
+    return record(
+        *(delivery, "athlete_settings", text, place, image, key), reason=reason, time_us=changed_us
+    )

@@ -50,7 +50,6 @@ class Change(NamedTuple):
 
     op: str
     table: tuple[str, ...]
-    before: Mapping[str, Any]
     images: str
     has_time_of_statement: bool
     committed_ms: int | None = None
@@ -81,6 +80,7 @@ def record(
     image: Mapping[str, Any] | None = None,
     key: Key = (None, None),
     *,
+    reason: str | None = None,
     time_us: int | None = None,
     log: Log = NO_LOG,
     position: Position = (),
@@ -97,7 +97,7 @@ def record(
         image,
         key,
         is_delete=change is not None and change.op == "d",
-        reason=_reason(image, time_us, delivery.ingest_date),
+        reason=reason or _reason(image, time_us, delivery.ingest_date),
         change=change,
     )
 

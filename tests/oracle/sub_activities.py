@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.oracle.model import LIMITS
-from tests.oracle.values import number, whole
+from tests.oracle.values import json_object, number, whole
 
 Row = dict[str, Any]
 
@@ -17,6 +17,15 @@ _KINDS = {"split": ("splits_metric", "split"), "lap": ("laps", "lap_index")}
 ARRAYS = tuple(array for array, _ in _KINDS.values())
 _INT_END = 2**31
 
+_READERS = {
+    "distance": number,
+    "moving_time": whole,
+    "elapsed_time": whole,
+    "elevation_difference": number,
+    "average_speed": number,
+    "average_heartrate": number,
+    "average_grade_adjusted_speed": number,
+}
 _MEASURES = (
     *("distance_m", "elevation_difference_m", "average_speed_mps"),
     *("average_heartrate_bpm", "grade_adjusted_speed_mps"),
@@ -35,7 +44,7 @@ def sub_activity_rows(
     for kind, (array_name, index_name) in _KINDS.items():
         arrays = ((source, array_of(image.get(array_name))) for source, image in images)
         source, parts = next((found for found in arrays if found[1] is not None), (None, []))
-        parts = [part if isinstance(part, dict) else {} for part in parts]
+        parts = [_object(part) or {} for part in parts]
         for sub_index, part in zip(_indexes(parts, index_name), parts, strict=True):
             row = {
                 "athlete_id": athlete_id,
@@ -57,6 +66,27 @@ def array_of(value: Any) -> list[Any] | None:
         except (ValueError, RecursionError):
             return None
     return value if isinstance(value, list) else None
+
+
+def has_unread_part(image: Mapping[str, Any]) -> bool:
+    """Whether a split or lap is no object, or has a value that cannot be read."""
+    for kind, (array_name, index_name) in _KINDS.items():
+        for part in array_of(image.get(array_name)) or []:
+            fields = _object(part)
+            if part is not None and fields is None:
+                return True
+            readers = {**_READERS, index_name: whole}
+            if kind == "lap":
+                del readers["elevation_difference"]
+            values = ((read, (fields or {}).get(name)) for name, read in readers.items())
+            if any(value is not None and read(value) is None for read, value in values):
+                return True
+    return False
+
+
+def _object(part: Any) -> dict[str, Any] | None:
+    """A part, which may be a text of it, too."""
+    return json_object(part) if isinstance(part, str) else part if isinstance(part, dict) else None
 
 
 def _indexes(parts: list[Mapping[str, Any]], name: str) -> list[int]:

@@ -24,7 +24,8 @@ _ZONE_LABEL = re.compile(r"(?:\(GMT([+-])(\d\d):(\d\d)\))?\s*(.*)", re.ASCII | r
 
 def json_value(text: str) -> Any:
     """The value that a text is; ValueError or RecursionError for every other text."""
-    return json.loads(text, parse_constant=_refuse)
+    # NaN and infinity are no JSON; whoever prints them means a value that is no number.
+    return json.loads(text, parse_constant=str)
 
 
 def json_object(text: str) -> dict[str, Any] | None:
@@ -34,10 +35,6 @@ def json_object(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def given(image: Mapping[str, Any], *names: str) -> Any:
@@ -84,6 +81,13 @@ def whole(value: Any) -> int | None:
 
 def string(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def text(value: Any) -> str | None:
+    """What is written: of a number or a flag its text, too."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"))
 
 
 def compact(sport: str) -> str:

@@ -87,7 +87,7 @@ def test_a_record_of_the_api():
         ("distance", "1234.5", "distance_m", 1234.5),
         ("distance", [1], "distance_m", None),
         ("distance", -0.0, "distance_m", 0.0),
-        ("name", 5, "name", None),
+        ("name", 5, "name", "5"),
         ("trainer", 1, "is_trainer", True),
         ("trainer", 0.0, "is_trainer", False),
         ("commute", "false", "is_commute", False),
@@ -207,13 +207,12 @@ def test_what_cannot_be_read():
         "{",
         "[1]",
         "null",
-        '{"id": 1.0}',
-        '{"id": "x"}',
-        '{"id": 9223372036854775808}',
         "NaN",
     ]
     for line in broken:
         assert refusals(api(line)) == {(ACTIVITIES, (None, None), ("unreadable",))}
-    assert refusals(settings(valid_from="soon")) == {(SETTINGS, (None, None), ("unreadable",))}
+    for line in ('{"id": 1.0}', '{"id": "x"}', '{"id": 9223372036854775808}'):
+        assert refusals(api(line)) == {(ACTIVITIES, (None, None), ("encoding_unknown",))}
+    assert refusals(settings(valid_from="soon")) == {(SETTINGS, (7, None), ("encoding_unknown",))}
     ((_, key, rules),) = refusals(api({**RUN, "id": None}))
     assert (key, rules) == ((7, None), ("activity_id_present",))

@@ -192,7 +192,7 @@ def test_the_key_of_an_unknown_layout_may_be_unknown_too():
     }
     readable = hike(TODAY).replace('"31"', '"x"', 1)
     assert refusals(export(plain_header(), readable)) == {
-        (ACTIVITIES, (None, None), ("unreadable",)),
+        (ACTIVITIES, (7, None), ("encoding_unknown",)),
     }
 
 

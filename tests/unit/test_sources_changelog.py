@@ -115,7 +115,8 @@ def test_positions_sort_as_their_logs_do(ascending: list[dict[str, object]]):
         (mysql("1a" * 1_000_000, 4, 0, None), f"- {'1'.zfill(20)} {'4'.zfill(20)} {'0' * 20}"),
         (mysql("x", 4, 0, None), "- - 00000000000000000004 00000000000000000000"),
         ({"connector": "oracle", "scn": "8"}, "- 00000000000000000008 - - - -"),
-        # The first log of which the leading number is there.
+        ({"connector": "oracle", "commit_scn": "8"}, "00000000000000000008 - - - - -"),
+        # The first log of which a number that tells is there.
         ({"lsn": None, "pos": 4}, "- - 00000000000000000004 -"),
     ],
 )
@@ -130,12 +131,12 @@ def test_a_missing_number_is_before_all_others(source: dict[str, object], expect
         {"connector": "postgresql"},
         # What another log calls its position is none.
         {"connector": "postgresql", "pos": 4, "scn": "5"},
-        {"connector": "mysql", "lsn": 7, "file": "binlog.000003", "server_id": 1},
-        {"connector": "sqlserver", "change_lsn": "00000027:00000ac0:0002", "event_serial_no": 1},
+        {"connector": "mysql", "lsn": 7, "file": "binlog", "server_id": 1, "row": 1},
+        {"connector": "sqlserver", "event_serial_no": 1},
         {"connector": "sqlserver", "commit_lsn": "00000027:00000ac0"},
         {"connector": "sqlserver", "commit_lsn": "00000027:00000ac0:000g"},
         {"connector": "sqlserver", "commit_lsn": 27},
-        {"connector": "oracle", "commit_scn": "9"},
+        {"connector": "oracle", "ssn": 9, "rs_id": "0x000086.00000146.0010"},
         {"connector": "mongodb", "ts_ms": 5},
         *(
             {"connector": name, "lsn": value, "pos": value, "scn": value, "ord": value}

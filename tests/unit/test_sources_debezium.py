@@ -187,7 +187,7 @@ def test_a_truncation_says_when_and_where_but_of_no_activity():
         # A row that knows activities by another name has a key of its own.
         ('{"id":11,"activity_id":12,"athlete":{"id":5},"athlete_id":6}', 5, 12),
         ('{"id":11,"activity_id":null,"athlete":{"id":null},"athlete_id":6}', 6, None),
-        ('{"id":11,"activity_id":0,"athlete":{"id":0},"athlete_id":6}', 6, None),
+        ('{"id":11,"activity_id":0,"athlete":{"id":0},"athlete_id":6}', None, None),
         ('{"activity_id":12,"athlete":null,"athlete_id":6}', 6, 12),
         ('{"activity_id":12,"athlete":7,"athlete_id":6}', 6, 12),
         ('{"id":"0011","athlete":{"id":"5"}}', 5, 11),
@@ -349,15 +349,14 @@ def test_the_number_of_a_position_in_a_log_of_postgresql(source: str, expected: 
         # Nothing that could be deleted.
         '{"op":"d","before":{}}',
         '{"op":"d","before":{"athlete":{"id":5}},"ts_ms":1}',
-        '{"op":"d","before":{"id":1,"activity_id":1.0}}',
         '{"op":"d","before":{"id":1,"activity_id":0}}',
-        '{"op":"d","before":{"activity_id":9223372036854775808}}',
+        '{"op":"d","before":{"id":1,"activity_id":"0"}}',
         # Wrappers around something else.
         '{"schema":null,"payload":"x"}',
         '{"schema":null,"payload":{}}',
         '{"schema":null,"payload":[{"op":"c","after":{"id":1}}]}',
         '{"schema":null,"payload":{"op":"c","after":{"id":1}},"op":"d","before":{}}',
-        '{"payload":null}',
+        '{"schema":null,"payload":{"op":"c","after":{"id":1}},"version":1}',
         '{"schema":null}',
     ],
 )
@@ -392,11 +391,9 @@ def test_what_is_a_change_but_does_not_say_which_has_its_own_reason(line: str, r
         ('"op":"r","after":{"id":1,"name":"\\ud800"}', {"name": "\ud800"}),
         # The key of the table is not that of the activity.
         ('"op":"c","after":{"id":9,"activity_id":1}', {"activity_id": 1}),
-        # What an update did not touch stands in the row before, if anywhere.
-        ('"op":"u","before":{"name":"a"},"after":{"id":1,"name":"?"}', {"name": "a"}),
-        ('"op":"u","before":{"name":null},"after":{"id":1,"name":"?"}', {"name": PLACEHOLDER}),
-        ('"op":"u","after":{"id":1,"name":"?"}', {"name": PLACEHOLDER}),
-        ('"op":"u","before":{"laps":[]},"after":{"id":1,"laps":["?"]}', {"laps": []}),
+        # What a row has been before may be a default of its type.
+        ('"op":"u","before":{"name":""},"after":{"id":1,"name":"?"}', {"name": PLACEHOLDER}),
+        ('"op":"u","after":{"id":1,"laps":["?"]}', {"laps": PLACEHOLDER}),
         ('"op":"u","after":{"id":1,"laps":"?"}', {"laps": PLACEHOLDER}),
         # Arrays are arrays, perhaps as texts.
         ('"op":"c","after":{"id":1,"laps":"[{}]"}', {"laps": [{}]}),
@@ -412,6 +409,67 @@ def test_what_is_a_change_but_does_not_say_which_has_its_own_reason(line: str, r
 def test_the_image_that_a_change_leaves(fields: str, expected: dict[str, object]):
     found = image(f"{{{fields}}}".replace('"?"', f'"{PLACEHOLDER}"'))
     assert json.loads(found) == {"id": 1, **expected}
+
+
+UNREAD_KEYS = [
+    *('{"id":"DDUA"}', '{"id":{"scale":0,"value":"DDUA"}}', '{"activity_id":{"bytes":"x"}}'),
+    *('{"activity_id":1.5}', '{"id":1.0}', '{"id":"1.0"}', '{"id":true}', '{"id":[1]}'),
+    *('{"id":-1}', '{"id":9223372036854775808}', '{"id":1,"activity_id":"x"}'),
+]
+
+
+@pytest.mark.parametrize("row", UNREAD_KEYS)
+@pytest.mark.parametrize("op", ["c", "u", "r", "d"])
+def test_an_id_that_is_there_and_cannot_be_read_is_not_absent(op: str, row: str):
+    line = f'{{"op":"{op}","{"before" if op == "d" else "after"}":{row}}}'
+    (found,) = read(line)
+    assert (found.op, found.activity_id) == (op, None)
+    assert json.loads(image(line))["_refusal"] == "encoding_unknown"
+
+
+def test_an_athlete_that_cannot_be_read_refuses_a_row_but_no_delete():
+    for athlete in ('"athlete_id":"DDUA"', '"athlete":{"id":"x"},"athlete_id":6', '"athlete_id":0'):
+        line = f'{{"op":"c","after":{{"id":1,{athlete}}}}}'
+        assert created(f'{{"id":1,{athlete}}}').athlete_id is None
+        assert json.loads(image(line))["_refusal"] == "encoding_unknown"
+    line = '{"op":"d","before":{"id":1,"athlete_id":"DDUA"}}'
+    assert (deleted('{"id":1,"athlete_id":"DDUA"}').activity_id, image(line)) == (1, "{}")
+
+
+@pytest.mark.parametrize(
+    ("times", "is_refused"),
+    [
+        ('"ts_ms":1', False),
+        ('"ts_ms":1,"source":{"ts_ms":0}', False),
+        ('"ts_ms":"x","source":{"ts_ms":1}', False),
+        ('"ts_ms":1.7172216e12', False),
+        ('"ts_ms":1,"source":{"ts_ms":"2024-06-01T06:00:00Z"}', True),
+        ('"ts_ms":1,"source":{"ts_ms":-1}', True),
+        ('"ts_ms":1,"source":{"ts_ms":1.5}', True),
+        ('"ts_ms":1,"source":{"ts_ms":253402300800000}', True),
+        ('"ts_ms":"x","source":{"ts_ms":0}', True),
+        ('"ts_ms":[1]', True),
+    ],
+)
+@pytest.mark.parametrize("op", ["u", "d"])
+def test_a_time_that_is_there_and_cannot_be_read_is_not_absent(
+    op: str, times: str, is_refused: bool
+):
+    row = '"before":{"id":1}' if op == "d" else '"after":{"id":1}'
+    left = json.loads(image(f'{{"op":"{op}",{row},{times}}}'))
+    assert left.get("_refusal") == ("encoding_unknown" if is_refused else None)
+
+
+def test_the_time_of_the_image_is_needed_where_there_is_no_other():
+    row = '"op":"u","after":{"id":1,"updated_at":1717221600}'
+    assert json.loads(image(f"{{{row}}}"))["_refusal"] == "encoding_unknown"
+    assert "_refusal" not in json.loads(image(f'{{{row},"ts_ms":1}}'))
+
+
+def test_a_text_is_no_object_and_no_array():
+    for value in ('{"bytes":"x"}', "[1]", '{"a":1}'):
+        left = json.loads(image(f'{{"op":"c","after":{{"id":1,"name":{value}}}}}'))
+        assert left["_refusal"] == "encoding_unknown"
 
 
 def test_a_delete_leaves_nothing():
@@ -535,13 +593,15 @@ BIGINT = range(-(2**63), 2**63)
 def assert_is_whole(found: Record) -> None:
     """Fits into bronze, and leaves an image that is JSON."""
     assert found.op in {"c", "u", "r", "d"}
-    assert found.op != "d" or found.activity_id is not None
     numbers = (found.athlete_id, found.activity_id, found.change_time_us, found.lsn)
     assert all(number is None or number in BIGINT for number in numbers)
     for text in (found.change_log, found.change_position, found.change_id):
         assert (text or "").encode("utf-8") is not None
     left = image(found.payload)
-    assert left is None or isinstance(json.loads(left.encode()), dict)
+    told = None if left is None else json.loads(left.encode())
+    assert told is None or isinstance(told, dict)
+    # A delete that is not refused deletes an activity.
+    assert found.op != "d" or found.activity_id is not None or "_refusal" in told
 
 
 @given(st.lists(MESSAGES, max_size=5))

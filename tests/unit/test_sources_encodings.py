@@ -32,9 +32,11 @@ def decimal(value: object, scale: object) -> object:
     ("raw", "scale", "expected"),
     [
         (b"\x01", "0", "1"),
-        (b"\x03\xe8", "2", "10.00"),
-        (b"\x03\xe8", 2, "10.00"),
-        (b"\x00", "1", "0.0"),
+        (b"\x04\xe8", "2", "12.56"),
+        (b"\x04\xe8", 2, "12.56"),
+        # A whole number may be an id.
+        (b"\x03\xe8", "2", "10"),
+        (b"\x00", "1", "0"),
         # Two's complement: the first bit is the sign.
         (b"\xff", "1", "-0.1"),
         (b"\x80", "0", "-128"),

@@ -115,6 +115,7 @@ class AuditContext:
         policy: in force.
         now: the time of the run.
         warnings: those that the recipe itself raises.
+        noted: those of them that count whatever becomes of the record.
         refusals: reasons besides `unreadable` for which a recipe refuses records.
         day: the column whose touched days are counted.
         newest: the newest value, until now, of the column whose age the contract limits.
@@ -128,6 +129,7 @@ class AuditContext:
     policy: str
     now: datetime
     warnings: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     day: str | None = None
     newest: datetime | None = None
@@ -245,7 +247,9 @@ def _tallies(contract: Contract, known: AuditContext) -> list[Column]:
         refused_for_it = is_refused & F.array_contains(r.REASONS, name)
         tallies.append(F.count_if(refused_for_it).alias(f"refused_{name}"))
     for name in known.warnings:
-        is_warned = is_kept & F.array_contains(r.WARNINGS, name)
+        is_warned = F.array_contains(r.WARNINGS, name)
+        if name not in known.noted:
+            is_warned = is_kept & is_warned
         tallies.append(F.count_if(is_warned).alias(f"warned_{name}"))
     for column in _bounded(contract):
         value = F.when(is_row, F.col(column.name))

@@ -122,12 +122,18 @@ def open_rejects(quarantine: DataFrame, scope: Scope, contract: Contract) -> Dat
     return scope.select(parsed.select("key.*", REJECT_KEY, r.REASONS))
 
 
-def staged(changes: DataFrame, contract: Contract, mark: str) -> DataFrame:
+def staged(
+    changes: DataFrame, contract: Contract, mark: str, noted: tuple[str, ...] = ()
+) -> DataFrame:
     """The rows to stage, in the columns of `staging_ddl`.
 
-    The first rows of a table replace nothing, and a column that is left out costs nothing.
+    A record that asks for nothing is staged if it has one of the warnings `noted`, for AUDIT to
+    count. The first rows of a table replace nothing, and a column that is left out costs nothing.
     """
-    return changes.where(F.col(OP).isin(*STAGED)).select(
+    is_staged = F.col(OP).isin(*STAGED)
+    for name in noted:
+        is_staged = is_staged | F.array_contains(r.WARNINGS, name)
+    return changes.where(is_staged).select(
         OP,
         *contract.column_names,
         *(name for name in (REPLACES,) if name in changes.columns),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from paceline import recipe as r
 from paceline.contract import Contract
 
-# What a staged row asks for.
+# What a staged row asks for. One of another op only brings a warning.
 INSERT, UPDATE, REMOVE = "insert", "update", "delete"  # of a row of the table
 REFUSE, RESOLVE = "quarantine", "resolve"  # of a row of ops.quarantine
 UNCHANGED, STILL_REFUSED = "unchanged", "still quarantined"

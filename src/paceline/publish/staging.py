@@ -178,7 +178,7 @@ def _written(claimed: Claim, differences: DataFrame, scope: Scope) -> dict[str, 
     # row that is neither counted nor staged keeps the plan from being empty.
     one = claimed.run.warehouse.spark.range(1).select(F.lit("none").alias(staged.OP))
     watched = differences.unionByName(one, allowMissingColumns=True).observe(observed, *tallies)
-    rows = diff.staged(watched, claimed.contract, claimed.attempt_id)
+    rows = diff.staged(watched, claimed.contract, claimed.attempt_id, claimed.table.noted)
     rows.write.format("delta").mode("append").saveAsTable(
         claimed.run.warehouse.identifier(claimed.staging)
     )

@@ -50,7 +50,6 @@ from paceline.publish.staged import (
     RESOLVE,
     ROW_OPS,
     RUN_ID,
-    STAGED,
     UPDATE,
     staging_ddl,
     staging_name,
@@ -251,7 +250,7 @@ def _judge_and_publish(claimed: Claim, outcome: Outcome, staged: Staged) -> tupl
     """The steps from AUDIT to PUBLISH on the committed staged version: status and new version."""
     entry, version = outcome.entry, claimed.changes.target.version
     compares_all = entry.full_compare_reason is not None
-    rows = claimed.run.warehouse.spark.sql(staged_rows(claimed, staged.version, STAGED))
+    rows = claimed.run.warehouse.spark.sql(staged_rows(claimed, staged.version))
     with _step(claimed, "audit"):
         result = audit(rows, claimed.contract, _audit_context(claimed))
     with _step(claimed, "record"):
@@ -337,6 +336,7 @@ def _audit_context(claimed: Claim) -> AuditContext:
     return AuditContext(
         policy=claimed.policy,
         warnings=recipe.warnings,
+        noted=recipe.noted,
         refusals=recipe.refusals,
         day=recipe.day,
         now=run.started_at,

@@ -23,11 +23,11 @@ def log(source: Mapping[str, Any]) -> str:
 def position(source: Mapping[str, Any]) -> str | None:
     """The place of a change in its log, as a text that sorts as the log does; None if unknown."""
     connector = _text(source.get("connector"))
-    for name, (leading, read) in _POSITIONS.items():
-        # A log of unknown kind is one of those whose leading number it has.
+    for name, (telling, read) in _POSITIONS.items():
+        # A log of unknown kind is one of those whose numbers it has: Db2 has those of SQL Server.
         if name == connector or connector not in _POSITIONS:
             numbers = read(source)
-            if numbers[leading] != _MISSING:
+            if any(numbers[place] != _MISSING for place in telling):
                 return " ".join(numbers)
     return None
 
@@ -100,15 +100,15 @@ def _mongodb(source: Mapping[str, Any]) -> list[str]:
     return [_number(source.get(name)) for name in ("ts_ms", "ord")]
 
 
-_POSITIONS: Mapping[str, tuple[int, Callable[[Mapping[str, Any]], list[str]]]] = {
-    "postgresql": (0, _postgresql),
-    "mysql": (2, _mysql),
-    "mariadb": (2, _mysql),
-    "sqlserver": (0, _sqlserver),
-    "oracle": (1, _oracle),
-    "mongodb": (1, _mongodb),
+_POSITIONS: Mapping[str, tuple[tuple[int, ...], Callable[[Mapping[str, Any]], list[str]]]] = {
+    "postgresql": ((0,), _postgresql),
+    "mysql": ((1, 2), _mysql),
+    "mariadb": ((1, 2), _mysql),
+    "sqlserver": ((0, 3), _sqlserver),
+    "oracle": ((0, 1), _oracle),
+    "mongodb": ((1,), _mongodb),
 }
-"""Connector -> which number there is no position without, and the numbers of one, in order."""
+"""Connector -> the numbers of a position, in order, and the places of those that alone tell one."""
 
 
 def _number(value: object) -> str:

@@ -35,8 +35,9 @@ STATEMENT_TIME = "_has_statement_time"
 """In an image: whether the time of the change is that of its statement."""
 
 _YEAR_10000_US = 253_402_300_800_000_000
-# Whatever else a row of a database holds, these are arrays, perhaps as texts of JSON.
+# Whatever else a row of a database holds, these are arrays, perhaps as texts of JSON; these texts.
 _ARRAYS = ("splits_metric", "laps")
+_TEXTS = ("name", "sport_type", "type", "timezone", "visibility")
 
 
 def records(
@@ -54,8 +55,8 @@ def records(
     The ids are those of `after`, for d of `before`, which may be only the key: `activity_id`, in a
     row without it `id`; `athlete.id`, else `athlete_id`. A d without athlete has that of a folder
     `athlete_id=<n>` of the path, else None. The change time is `source.ts_ms`, when the change was
-    committed, else `ts_ms`, else `updated_at` of the image, whichever is the first to lie in the
-    years 1970 to 9999.
+    committed, else `ts_ms`, else `updated_at` of the image. Where an id or a time is there and
+    cannot be read, `image` refuses the change: the id is None, the time the next that can be read.
     """
     read = partial(_record, folder_athlete_id(relative_path), tables)
     for found in json_values(stream, relative_path, read, limits):
@@ -85,13 +86,14 @@ def image(payload: str) -> str | None:
     if "activity_id" in row:
         # Beside it, `id` is a key of the row and not of the activity.
         row["id"] = row["activity_id"]
-    for name, value in row.items():
-        before = (message.before or {}).get(name)
-        if value == PLACEHOLDER and before is not None:
-            row[name] = before
+    is_unread = _has_unread_key(message) or any(
+        isinstance(row.get(name), dict | list) for name in _TEXTS
+    )
     try:
         row |= {name: _array(row[name]) for name in _ARRAYS if name in row}
     except (ValueError, RecursionError):
+        is_unread = True
+    if is_unread:
         row[REFUSAL] = refusals.ENCODING_UNKNOWN
     if changelog.has_statement_time(message.source):
         row[STATEMENT_TIME] = True
@@ -120,23 +122,25 @@ def _record(
             number,
             payload,
             is_base64,
-            change_time_us=_change_time_us(message, {}) if is_told else None,
+            change_time_us=_change_time_us(message) if is_told else None,
             change_log=log,
             change_position=place if is_told else None,
-            change_id=_identity(message, {}) if is_told else None,
+            change_id=_identity(message) if is_told else None,
         )
-    op, row = str(message.op), _row(message)
+    athlete = _given_athlete(message)
+    if athlete is None and message.op == "d":
+        athlete = folder_athlete
     return Record(
         number,
         payload,
-        op=op,
-        athlete_id=_athlete_id(row, folder_athlete if op == "d" else None),
-        activity_id=_activity_id(row),
-        change_time_us=_change_time_us(message, row),
+        op=str(message.op),
+        athlete_id=parse_id(athlete),
+        activity_id=parse_id(_given_activity(message)),
+        change_time_us=_change_time_us(message),
         lsn=parse_natural(message.source.get("lsn")),
         change_log=log,
         change_position=place,
-        change_id=_identity(message, row),
+        change_id=_identity(message),
     )
 
 
@@ -145,58 +149,87 @@ def _refusal(message: Message) -> str | None:
     if message.is_wrapped:
         return refusals.ENVELOPE_UNKNOWN
     if message.is_flat:
-        has_id = message.after is not None and _activity_id(message.after) is not None
+        has_id = _given_activity(message) is not None
         return refusals.FLATTENED_CHANGE if has_id else refusals.UNREADABLE
     if message.op == envelope.TRUNCATE:
         return refusals.TABLE_TRUNCATED
-    is_named = message.op != "d" or _activity_id(_row(message)) is not None
+    is_named = message.op != "d" or _given_activity(message) is not None
     is_whole = message.op in envelope.OPS and _row(message) and is_named
     return None if is_whole else refusals.UNREADABLE
+
+
+def _has_unread_key(message: Message) -> bool:
+    """Whether an id or the time of a change is there and cannot be read.
+
+    The athlete of a delete is not needed.
+    """
+    ids = [_given_activity(message)]
+    if message.op != "d":
+        ids.append(_given_athlete(message))
+    is_id_unread = any(given is not None and parse_id(given) is None for given in ids)
+    return is_id_unread or next(_times_us(message), 0) is None
 
 
 def _row(message: Message) -> dict[str, Any]:
     return (message.before if message.op == "d" else message.after) or {}
 
 
-def _activity_id(row: dict[str, Any]) -> int | None:
+def _given_activity(message: Message) -> object:
+    row = _row(message)
     # A row with a column for it may have a key of its own as `id`.
-    return parse_id(row["activity_id"] if "activity_id" in row else row.get("id"))
+    return _unless_default(message, row["activity_id"] if "activity_id" in row else row.get("id"))
 
 
-def _athlete_id(row: dict[str, Any], folder_athlete: int | None) -> int | None:
-    """Return the first that is there; one that is unreadable is not replaced by the next."""
+def _given_athlete(message: Message) -> object:
+    """The first that is there; one that is unreadable is not replaced by the next."""
+    row = _row(message)
     athlete = row.get("athlete")
     nested = athlete.get("id") if isinstance(athlete, dict) else None
-    named = next((each for each in (nested, row.get("athlete_id")) if each not in (None, 0)), None)
-    return parse_id(folder_athlete if named is None else named)
+    given = (_unless_default(message, each) for each in (nested, row.get("athlete_id")))
+    return next((each for each in given if each is not None), None)
 
 
-def _change_time_us(message: Message, row: dict[str, Any]) -> int | None:
-    updated = parse_instant_us(row.get("updated_at"))
-    if message.op == "d":
-        updated = updated or None  # what a log has no value of may be filled with that of 1970
-    instants = (_committed_us(message), _instant_us(message.ts_ms), updated)
-    known = (at for at in instants if at is not None and 0 <= at < _YEAR_10000_US)
-    return next(known, None)
+def _unless_default(message: Message, value: object) -> object:
+    """The value, or None for the 0 of a column that a log has not told of a deleted row."""
+    return None if message.op == "d" and parse_natural(value) == 0 else value
 
 
-def _committed_us(message: Message) -> int | None:
-    return _instant_us(message.source.get("ts_ms")) or None
+def _change_time_us(message: Message) -> int | None:
+    return next((at for at in _times_us(message) if at is not None), None)
+
+
+def _times_us(message: Message) -> Iterator[int | None]:
+    """The times that a change has, the one that counts first; None for one that is unreadable."""
+    committed, processed = message.source.get("ts_ms"), message.ts_ms
+    updated = _row(message).get("updated_at")
+    found = (
+        (committed, _instant_us(committed), _instant_us(committed) == 0),
+        (processed, _instant_us(processed), False),
+        # 1970 in the image of a deleted row is a default, too.
+        (updated, parse_instant_us(updated), message.op == "d" and parse_instant_us(updated) == 0),
+    )
+    for given, at_us, is_default in found:
+        if given is not None and not is_default:
+            yield at_us if at_us is not None and 0 <= at_us < _YEAR_10000_US else None
 
 
 def _instant_us(milliseconds: object) -> int | None:
     # Some writers of JSON print every number with a fraction.
+    if isinstance(milliseconds, Printed):
+        milliseconds = float(milliseconds)
     if isinstance(milliseconds, float) and milliseconds.is_integer():
         milliseconds = int(milliseconds)
     number = parse_natural(milliseconds)
     return None if number is None else number * 1000
 
 
-def _identity(message: Message, row: dict[str, Any]) -> str | None:
+def _identity(message: Message) -> str | None:
     has_place = changelog.position(message.source) is not None
-    time_us = _committed_us(message) if has_place else _change_time_us(message, row)
+    committed_us = _instant_us(message.source.get("ts_ms")) or None
+    time_us = committed_us if has_place else _change_time_us(message)
+    key = parse_id(_given_activity(message))
     images = message.before, message.after
-    return changelog.identity(message.source, str(message.op), _activity_id(row), time_us, images)
+    return changelog.identity(message.source, str(message.op), key, time_us, images)
 
 
 def _array(value: object) -> object:

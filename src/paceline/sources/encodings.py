@@ -74,8 +74,9 @@ def _scaled(text: str, scale: object, bytes_as: str | None) -> str:
     places = int(str(scale))
     if not 0 < len(raw) <= _MOST_BYTES or abs(places) > _MOST_SCALE:
         raise ValueError("no number")
-    unscaled = Decimal(int.from_bytes(raw, "big", signed=True))
-    return f"{unscaled.scaleb(-places, _EXACT):f}"
+    number = Decimal(int.from_bytes(raw, "big", signed=True)).scaleb(-places, _EXACT)
+    # A whole number may be an id, which has no fraction.
+    return f"{number:.0f}" if number == number.to_integral_value() else f"{number:f}"
 
 
 def _whole(value: Any) -> int:

@@ -17,8 +17,9 @@ from paceline.sources.encodings import UNREAD_BYTES, decoded
 OPS = ("c", "u", "d", "r")
 TRUNCATE, MESSAGE = "t", "m"
 
-_TIMES = {"ts_ms", "ts_us", "ts_ns"}
-_HEARTBEAT = _TIMES | {"serverName"}
+_HEARTBEAT = {"ts_ms", "ts_us", "ts_ns", "serverName"}
+_TRANSACTION = {"status", "id", "ts_ms", "event_count", "data_collections"}
+_NOTIFICATION = {"id", "aggregate_type", "type", "additional_data", "timestamp"}
 _SCHEMA_CHANGE = {"ddl", "tableChanges"}
 # Avro's names of types; those of records have dots. Bytes are left as they are: they are no text.
 _AVRO_TYPES = frozenset(
@@ -42,7 +43,8 @@ class Message:
         before, after: the images of the row, decoded; None where there is none.
         source: where the change is from.
         ts_ms: when the connector processed it.
-        is_control: whether it is about no row: heartbeat, transaction, schema change, message.
+        is_control: whether it is about no row: heartbeat, transaction, notification, schema change,
+            message.
         is_flat: whether it is a bare row, which says neither what happened nor when.
         is_wrapped: whether it is a change, in a wrapping that is not read.
     """
@@ -70,8 +72,8 @@ def read(value: object) -> Message | None:
         if not value.keys().isdisjoint(_FLATTENED):
             # Beside these a row may have columns of any name.
             return _flattened(value, schema)
-        if value.keys() >= {"schema", "payload"} and "op" not in value:
-            schema, value = value["schema"], value["payload"]
+        if "payload" in value and value.keys() <= {"schema", "payload"}:
+            schema, value = value.get("schema"), value["payload"]
         elif "specversion" in value:
             return _cloud_event(value)
         elif (inner := _union_branch(value)) is not value:
@@ -101,10 +103,16 @@ def _message(value: dict[str, Any], schema: object) -> Message:
 
 def _is_control(value: dict[str, Any]) -> bool:
     value = _object(_without_unions(value))
-    is_heartbeat = "ts_ms" in value and value.keys() <= _HEARTBEAT
-    is_transaction = value.get("status") in ("BEGIN", "END") and isinstance(value.get("id"), str)
+    is_heartbeat = bool(value) and value.keys() <= _HEARTBEAT
+    # A flat row may have columns of these names, too, but its id is a number, or it has others.
+    is_transaction = (
+        value.get("status") in ("BEGIN", "END")
+        and isinstance(value.get("id"), str)
+        and value.keys() <= _TRANSACTION
+    )
+    is_notification = "aggregate_type" in value and value.keys() <= _NOTIFICATION
     is_schema_change = "source" in value and not value.keys().isdisjoint(_SCHEMA_CHANGE)
-    return is_heartbeat or is_transaction or is_schema_change
+    return is_heartbeat or is_transaction or is_notification or is_schema_change
 
 
 def _flattened(value: dict[str, Any], schema: object) -> Message:
@@ -139,7 +147,7 @@ def _flattened(value: dict[str, Any], schema: object) -> Message:
     )
 
 
-def _cloud_event(event: dict[str, Any]) -> Message | None:
+def _cloud_event(event: dict[str, Any]) -> Message:
     """The change in a CloudEvent, whose attributes have lost case and underscores."""
     names = {
         "tsms": "ts_ms",
@@ -148,6 +156,7 @@ def _cloud_event(event: dict[str, Any]) -> Message | None:
         "changelsn": "change_lsn",
         "eventserialno": "event_serial_no",
         "commitscn": "commit_scn",
+        "rsid": "rs_id",
     }
     said = {
         name.removeprefix(_CLOUD_EVENT): each
@@ -155,10 +164,8 @@ def _cloud_event(event: dict[str, Any]) -> Message | None:
         if name.startswith(_CLOUD_EVENT)
     }
     source = {names.get(name, name): each for name, each in said.items()}
-    if "data" in event and event["data"] is None and not said:
-        return None
     inner = read(event.get("data"))
-    if not isinstance(event.get("data"), dict) or inner is None:
+    if inner is None or not isinstance(event.get("data"), dict):
         return Message(source=source, is_wrapped=True)
     if inner.is_control:
         return inner

@@ -30,6 +30,11 @@ _TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
 _NATURAL = re.compile(r"0*([0-9]{1,19})")
 _MAX_NATURAL = 2**63 - 1
+_INSTANT = re.compile(
+    r" *(\d{4}-\d{2}-\d{2})"
+    r"(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)\s*(Z|[+-]\d{2}:?\d{2})?)? *",
+    re.ASCII,
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ATHLETE_FOLDER = re.compile(r"athlete_id=([0-9]+)")
 
@@ -203,11 +208,16 @@ def parse_natural(value: object) -> int | None:
 
 
 def parse_instant_us(value: object) -> int | None:
-    """Return an ISO timestamp as microseconds since 1970, without zone UTC; else None."""
-    if not isinstance(value, str):
+    """Return an ISO timestamp as microseconds since 1970, without zone UTC; else None.
+
+    It has the form in which silver reads instants, so that both read the same.
+    """
+    match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         return None
+    day, time, zone = match.groups(default="")
     try:
-        instant = datetime.fromisoformat(value)
+        instant = datetime.fromisoformat(f"{day}T{time or '00:00'}{zone}")
     except ValueError:
         return None
     if instant.tzinfo is None:

@@ -15,10 +15,11 @@ END_NOT_AHEAD = "end_not_ahead"
 REFUSALS = {
     UNREADABLE: "Not even the fields of the record can be told.",
     ENCODING_UNKNOWN: (
-        "A value is there, but it cannot be read as what its field holds. In settings write a pace "
-        "as 240 or 4:00, and other values as plain numbers. For change data set "
+        "A value is there, but it cannot be read as what its field holds. Correct it at its "
+        "source: ids are whole numbers, and a pace is 240 or 4:00. For change data set "
         "decimal.handling.mode=double and time.precision.mode=isostring, or send schemas with "
-        "schemas.enable=true; __debezium_unavailable_value needs REPLICA IDENTITY FULL."
+        "schemas.enable=true, which ids in NUMBER or NUMERIC need; __debezium_unavailable_value "
+        "needs REPLICA IDENTITY FULL."
     ),
     FLATTENED_CHANGE: (
         "The change was flattened and no longer says what happened and when: give "
@@ -31,7 +32,8 @@ REFUSALS = {
     ),
     ENVELOPE_UNKNOWN: (
         "The change is wrapped in a way that is not read: send JSON with the fields before, after, "
-        "op and source, as with value.converter=org.apache.kafka.connect.json.JsonConverter."
+        "op and source, as with value.converter=org.apache.kafka.connect.json.JsonConverter, or "
+        "CloudEvents with data.serializer.type=json and extension.attributes.enable=true."
     ),
     LAYOUT_UNKNOWN: (
         "Neither the header, nor the number of columns and the record, tells what the columns of "

@@ -15,7 +15,7 @@ from paceline.sources.encodings import PLACEHOLDER
 from paceline.sources.refusals import ENCODING_UNKNOWN, END_NOT_AHEAD, REFUSAL, UNREADABLE
 from paceline.sources.source import EXPORT, IN_ENVELOPE, PLAIN
 from paceline.tables import names
-from paceline.tables.silver import fields, measures, versions
+from paceline.tables.silver import fields, measures, parts, versions
 from paceline.tables.silver.local_start import local_start
 from paceline.tables.windows import end, in_window
 
@@ -48,13 +48,15 @@ FLAT_NAMES = {
     "trainer": "is_trainer",
     "commute": "is_commute",
 }
-EXTRAS = ("_corrupt_record", REFUSAL, debezium.STATEMENT_TIME)
+# What the landing zone has read of a record before.
+READ_BEFORE = ("athlete", "athlete_id", "updated_at")
+EXTRAS = ("_corrupt_record", REFUSAL, debezium.STATEMENT_TIME, *READ_BEFORE)
 
 IS_UNREAD = "_is_unread"  # a field is there and could not be read
 IS_ELAPSED = "_is_elapsed"  # the elapsed time serves as moving time
 
 # Warnings: a field that may be absent could not be read, or is not possible; nobody knows how much
-# of the elapsed time was motion; the clock of a database went back.
+# of the elapsed time was motion; the clock of a database went back, so that the change has lost.
 VALUE_UNREADABLE, MEASURE_OUT_OF_RANGE = "value_unreadable", "measure_out_of_range"
 MOVING_TIME_UNKNOWN, CLOCK_BEHIND_LOG = "moving_time_unknown", "clock_behind_log"
 WARNINGS = (VALUE_UNREADABLE, MEASURE_OUT_OF_RANGE, MOVING_TIME_UNKNOWN, CLOCK_BEHIND_LOG)
@@ -71,7 +73,6 @@ MEASURES = (
 )
 COUNTS = ("workout_type", "moving_time", "elapsed_time")
 FLAGS = ("manual", "trainer", "commute", "competition", "has_heartrate")
-ARRAYS = ("splits_metric", "laps")
 
 SPORT_FAMILIES = {
     "run": "Run TrailRun VirtualRun",
@@ -122,6 +123,7 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
         records,
         [F.col("activity_id")],
         has_statement_time=fields.flag(F.col(f"image.{debezium.STATEMENT_TIME}")),
+        is_refused=_refused_as_read().isNotNull(),
     )
     # In steps, so that what several columns need is computed once.
     filled = aged.withColumn("image", _filled())
@@ -131,7 +133,7 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
     typed = placed.select(
         *(column.alias(name) for name, column in _columns().items()),
         *("op", "source_path", "line_number", "payload", "ingest_date"),
-        *(_array(name).alias(name) for name in ARRAYS),
+        *(_array(name).alias(name) for name in parts.ARRAYS),
         *("_subject", versions.AGE, versions.IS_COPY, versions.IS_OPEN, versions.IS_CLOCK_BEHIND),
         _is_unread(F.col("_start")).alias(IS_UNREAD),
         _is_elapsed().alias(IS_ELAPSED),
@@ -158,23 +160,23 @@ def with_image(bronze: DataFrame, settings: Mapping[str, Any]) -> DataFrame:
     )
     parsed = bronze.withColumn("image", fields.json_struct(image, _names()))
     parsed = parsed.withColumn("image", _with_api_names(F.col("image"), is_change))
-    # A record that is readable as a whole but has a field of another shape is not corrupt; one of
-    # which the landing zone could not even take the id, though there is one, is.
-    has_id = F.coalesce(F.col("image.id").rlike(r"^\s*\d+\s*$"), F.lit(False))
-    is_whole = F.col("image._corrupt_record").isNull() | F.col("image.id").isNotNull()
-    readable = is_whole & ~(F.col("activity_id").isNull() & has_id)
+    # A record that is readable as a whole but has a field of another shape is not corrupt. Of a
+    # broken one Spark may have read the id, which the landing zone has not taken.
+    has_id = F.coalesce(fields.is_id(F.col("image.id")), F.lit(False))
+    is_corrupt = F.col("image._corrupt_record").isNotNull()
+    is_whole = ~is_corrupt | F.col("image.id").isNotNull()
+    readable = is_whole & ~(F.col("activity_id").isNull() & (has_id | is_corrupt))
     return parsed.withColumn("image", F.when(readable, F.col("image")))
 
 
 def warnings() -> Column:
-    """The names of what is odd about an activity's versions, though one of them may be right."""
-    is_behind = F.max(versions.IS_CLOCK_BEHIND).over(versions.of_subject())
+    """The names of what is odd about a version, though it may be right."""
     return F.array_compact(
         F.array(
             F.when(F.col(IS_UNREAD), VALUE_UNREADABLE),
             F.when(F.col(measures.IS_INCREDIBLE), MEASURE_OUT_OF_RANGE),
             F.when(F.col(IS_ELAPSED), MOVING_TIME_UNKNOWN),
-            F.when(is_behind, CLOCK_BEHIND_LOG),
+            F.when(F.col(versions.IS_CLOCK_BEHIND), CLOCK_BEHIND_LOG),
         )
     )
 
@@ -204,19 +206,24 @@ def _is_unread(start: Column) -> Column:
     itself Spark would compile more code than it can run fast.
     """
     image = F.col("image")
-    started, local = image["start_date"], image["start_date_local"]
+    started, local, updated = (
+        image[name] for name in ("start_date", "start_date_local", "updated_at")
+    )
     clock = fields.wall_clock(local)
     is_unread = (
         ~fields.are_numbers([image[name] for name in (*MEASURES, *COUNTS)], PLACEHOLDER)
         | ~fields.are_flags([image[name] for name in FLAGS], PLACEHOLDER)
         | ((started != PLACEHOLDER) & start.isNull())
         | ((local != PLACEHOLDER) & clock.isNull())
+        # That of a change counts only where nothing else says when it happened.
+        | (_holds(PLAIN) & updated.isNotNull() & fields.instant(updated).isNull())
     )
     for name in COUNTS:
         number = fields.number(image[name])
         is_unread = is_unread | (number != F.floor(number))
-    for name in ARRAYS:
+    for kind, (name, _) in parts.KINDS.items():
         is_unread = is_unread | ((image[name] != PLACEHOLDER) & _array(name).isNull())
+        is_unread = is_unread | F.coalesce(parts.has_unread(_array(name), kind), F.lit(False))
     return F.coalesce(is_unread, F.lit(False))
 
 
@@ -224,7 +231,18 @@ def _refused_as_read() -> Column:
     image = F.col("image")
     is_unreadable = image.isNull() & (F.col("op") != "d")
     # The API may not say such a thing of itself.
-    return F.when(is_unreadable, UNREADABLE).when(~_holds(PLAIN), image[REFUSAL])
+    refusal = F.when(is_unreadable, UNREADABLE).when(~_holds(PLAIN), image[REFUSAL])
+    return F.coalesce(refusal, F.when(_has_unread_id(), ENCODING_UNKNOWN))
+
+
+def _has_unread_id() -> Column:
+    """Whether an id is there that the landing zone could not read; a change says so itself."""
+    image = F.col("image")
+    athlete = F.coalesce(F.get_json_object(image["athlete"], "$.id"), image["athlete_id"])
+    is_unread = (F.col("activity_id").isNull() & image["id"].isNotNull()) | (
+        _holds(PLAIN) & F.col("athlete_id").isNull() & athlete.isNotNull()
+    )
+    return ~_holds(IN_ENVELOPE) & is_unread
 
 
 def _refusal() -> Column:
@@ -246,7 +264,7 @@ def _image_names() -> list[str]:
 
 
 def _names() -> str:
-    more = (*FLAT_NAMES.values(), REFUSAL, debezium.STATEMENT_TIME)
+    more = (*FLAT_NAMES.values(), REFUSAL, debezium.STATEMENT_TIME, *READ_BEFORE)
     return IMAGE + "".join(f", {name} STRING" for name in more)
 
 

@@ -16,7 +16,8 @@ BRONZE = names.BRONZE_SETTINGS
 PACE = "threshold_pace_s_per_km"
 NUMBERS = (PACE, "hr_max_bpm", "hr_rest_bpm", "lthr_bpm")
 IMAGE = """
-threshold_pace_s_per_km STRING, hr_max_bpm STRING, hr_rest_bpm STRING, lthr_bpm STRING, sex STRING
+threshold_pace_s_per_km STRING, hr_max_bpm STRING, hr_rest_bpm STRING, lthr_bpm STRING, sex STRING,
+athlete_id STRING, valid_from STRING, updated_at STRING
 """
 
 
@@ -58,8 +59,12 @@ def _number(name: str) -> Column:
 
 
 def _is_unread() -> Column:
-    """Whether a number is there and could not be read."""
-    is_unread = F.lit(False)
+    """Whether a number, a part of the key or the time is there and could not be read."""
+    updated = F.col("image.updated_at")
+    is_unread = updated.isNotNull() & fields.instant(updated).isNull()
+    for name in ("athlete_id", "valid_from"):
+        # As the landing zone has read it.
+        is_unread = is_unread | (F.col(f"image.{name}").isNotNull() & F.col(name).isNull())
     for name in NUMBERS:
         is_unread = is_unread | (F.col(f"image.{name}").isNotNull() & _number(name).isNull())
     return is_unread

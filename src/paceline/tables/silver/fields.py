@@ -16,7 +16,8 @@ _NUMBER = f"^{_A_NUMBER}$"
 _BETWEEN = "\x1f"
 _A_FLAG = r" *(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE]|[01](?:\.0)?) *"
 _MINUTES = r"^\s*\d{1,3}:[0-5]\d\s*$"
-_INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$"
+# Only a time has a zone: what a day with one means, its column says and not its text.
+_INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?\s*(Z|[+-]\d{2}:?\d{2})?)?$"
 _ZONE = r"\s*(Z|[+-]\d{2}:?\d{2})$"
 _MICROS_A_DAY = 86_400_000_000
 
@@ -32,7 +33,12 @@ def number(text: Column) -> Column:
     return F.when(text.rlike(_NUMBER), F.trim(text).try_cast("double") + F.lit(0.0))
 
 
-def are_numbers(texts: list[Column], placeholder: str) -> Column:
+def is_id(text: Column) -> Column:
+    """Whether a text is a positive BIGINT in digits."""
+    return text.rlike(r"^\s*\d+\s*$") & (F.trim(text).try_cast("bigint") > 0)
+
+
+def are_numbers(texts: list[Column], placeholder: str = _A_NUMBER) -> Column:
     """Whether each text that is there is a number, or the placeholder of one."""
     return _are_all(texts, _A_NUMBER, placeholder)
 

@@ -10,6 +10,7 @@ from paceline.sources.refusals import OF_ACTIVITIES
 from paceline.tables.silver import versions
 from paceline.tables.silver.activity_versions import (
     BRONZE,
+    CLOCK_BEHIND_LOG,
     NAME,
     READS_SETTINGS,
     WARNINGS,
@@ -48,6 +49,7 @@ TABLE = Table(
     settings=READS_SETTINGS,
     windowed_inputs=(BRONZE,),
     warnings=WARNINGS,
+    noted=(CLOCK_BEHIND_LOG,),
     refusals=OF_ACTIVITIES,
     judges_records=True,
     day="local_day",

@@ -8,10 +8,11 @@ from pyspark.sql import functions as F
 from paceline import recipe
 from paceline.recipe import Context, Frames, Scope, Table
 from paceline.tables import names
-from paceline.tables.silver import fields, measures, versions
+from paceline.tables.silver import fields, measures, parts, versions
 from paceline.tables.silver.activity_versions import (
     BRONZE,
     READS_SETTINGS,
+    VALUE_UNREADABLE,
     judged,
     touched_keys,
 )
@@ -19,13 +20,6 @@ from paceline.tables.silver.activity_versions import NAME as ACTIVITIES
 
 NAME = names.SUB_ACTIVITY
 
-# The fields of a split or a lap, all as text; each kind leaves the other's index NULL.
-CHILD = """
-split STRING, lap_index STRING, distance STRING, moving_time STRING, elapsed_time STRING,
-elevation_difference STRING, average_speed STRING, average_heartrate STRING,
-average_grade_adjusted_speed STRING
-"""
-KINDS = {"split": ("splits_metric", "split"), "lap": ("laps", "lap_index")}
 SPLITS_DO_NOT_SUM = "splits_sum_to_activity"
 SUM_TOLERANCE_MM, SUM_TOLERANCE_S = 1000, 1
 
@@ -46,10 +40,10 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
     )
     versioned = judged(scope, inputs[BRONZE], context)
     arrays = versioned.groupBy("activity_id").agg(
-        *(versions.newest(field).alias(field) for field, _ in KINDS.values())
+        *(versions.newest(field).alias(field) for field in parts.ARRAYS)
     )
     children = arrays.join(parents, "activity_id").select(
-        *parents.columns, F.explode(F.array(*map(_children, KINDS))).alias("kind")
+        *parents.columns, F.explode(F.array(*map(_children, parts.KINDS))).alias("kind")
     )
     elements = children.select(
         *parents.columns,
@@ -63,10 +57,12 @@ def rows(scope: Scope, inputs: Frames, own: DataFrame, context: Context) -> Data
 
 
 def _children(kind: str) -> Column:
-    field, index = KINDS[kind]
+    field, index = parts.KINDS[kind]
     newest = F.col(field)
-    elements = F.from_json(newest["value"], f"ARRAY<STRUCT<{CHILD}>>")
-    whole = F.transform(elements, lambda child: fields.whole_number(child[index]).try_cast("int"))
+    elements = parts.elements(newest["value"])
+    whole = F.transform(
+        elements, lambda child: fields.whole_number(child["fields"][index]).try_cast("int")
+    )
     return F.struct(
         F.lit(kind).alias("kind"),
         newest["source"].alias("source"),
@@ -90,7 +86,7 @@ def _sum_differs() -> Column:
             elements,
             F.lit(0).cast("bigint"),
             lambda sum_, child: (
-                sum_ + F.coalesce(_fixed(fields.number(child[field]), scale), F.lit(0))
+                sum_ + F.coalesce(_fixed(fields.number(child["fields"][field]), scale), F.lit(0))
             ),
         )
 
@@ -107,7 +103,7 @@ def _fixed(value: Column, scale: int) -> Column:
 
 
 def _columns() -> list[Column]:
-    child = F.col("element")
+    child = F.col("element.fields")
     is_split = F.col("kind") == "split"
     position = (F.col("position") + 1).cast("int")
     index = F.coalesce(F.get("indices", F.col("position")), position)
@@ -135,9 +131,11 @@ def _heartrate(child: Column) -> Column:
 
 
 def _warnings() -> Column:
-    unequal = F.coalesce(F.col("sum_differs"), F.lit(False))
-    return F.when(unequal, F.array(F.lit(SPLITS_DO_NOT_SUM))).otherwise(
-        F.array().cast("array<string>")
+    return F.array_compact(
+        F.array(
+            F.when(F.col("sum_differs"), SPLITS_DO_NOT_SUM),
+            F.when(parts.is_unread(F.col("element"), F.col("kind")), VALUE_UNREADABLE),
+        )
     )
 
 
@@ -153,5 +151,5 @@ TABLE = Table(
         ACTIVITIES: (*("athlete_id", "activity_id", "start_date", "distance_m", "moving_time_s"),)
     },
     windowed_inputs=(BRONZE,),
-    warnings=(SPLITS_DO_NOT_SUM,),
+    warnings=(SPLITS_DO_NOT_SUM, VALUE_UNREADABLE),
 )

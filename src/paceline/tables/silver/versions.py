@@ -38,6 +38,7 @@ def with_age(
     records: DataFrame,
     subject: list[Column],
     has_statement_time: Column | None = None,
+    is_refused: Column | None = None,
 ) -> DataFrame:
     """Adds the order of versions, which of them are copies, and whether a delete has closed them.
 
@@ -46,6 +47,7 @@ def with_age(
         subject: what the versions are versions of. Where all of it is NULL, each different change
             or payload stands for itself.
         has_statement_time: whether the time of a change is only that of its statement.
+        is_refused: whether a delete is refused, so that it closes nothing.
     """
     nameless = F.when(
         F.coalesce(*[column.cast("string") for column in subject]).isNull(),
@@ -68,6 +70,8 @@ def with_age(
     aged = timed.withColumn(AGE, age)
     counts = ~(F.col(IS_COPY) & is_change())
     closes = (F.col("op") == "d") & counts & ~is_ahead()
+    if is_refused is not None:
+        closes = closes & ~is_refused
     last_delete = F.max(F.when(closes, F.col(AGE))).over(of_subject())
     is_later = last_delete.isNull() | (F.col(AGE) > last_delete)
     return aged.withColumn(IS_OPEN, (F.col("op") != "d") & counts & is_later)
