@@ -18,6 +18,8 @@ BIGINT_END = 2**63
 _FLAGS = {"true": True, "false": False}
 
 _NUMERIC = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+# Python would take any character for the one between day and time, a sign of a zone included.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?", re.ASCII)
 _MINUTES = re.compile(r"\s*(\d{1,3}):([0-5]\d)\s*", re.ASCII)
 _ZONE_LABEL = re.compile(r"(?:\(GMT([+-])(\d\d):(\d\d)\))?\s*(.*)", re.ASCII | re.DOTALL)
 
@@ -107,21 +109,28 @@ def boolean(value: Any) -> bool | None:
 
 def wall_clock(value: Any) -> datetime | None:
     """What an ISO timestamp shows on the clock, whatever zone it names."""
-    try:
-        return datetime.fromisoformat(value).replace(tzinfo=None)
-    except (TypeError, ValueError):
-        return None
+    moment = _moment(value)
+    return None if moment is None else moment.replace(tzinfo=None)
 
 
 def instant_us(value: Any) -> int | None:
     """Microseconds since 1970 of an ISO timestamp; without a zone it is UTC."""
-    try:
-        instant = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+    instant = _moment(value)
+    if instant is None:
         return None
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)
     return (instant - EPOCH) // timedelta(microseconds=1)
+
+
+def _moment(value: Any) -> datetime | None:
+    """A day, or a day and a time with or without a zone."""
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
 
 
 def day(value: Any) -> date | None:

@@ -2,22 +2,48 @@
 
 import base64
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from paceline.recipe import CURRENT, DISPOSITION, QUARANTINED, REASONS, UNREADABLE
 from paceline.tables.silver import strava_activities
-from tests.spark.given import BRONZE, bronze_changes, context, frame, rows_of
+from tests.spark.given import BRONZE, CONTRACTS, bronze_changes, context, frame, rows_of
 
+SILVER = "silver.strava_activities"
 FILES = Path(__file__).parents[1] / "fixtures" / "debezium"
-# The rows of the table `act` in the end: activity -> athlete, name, distance.
+
+
+def run(number, athlete=1001, **cells):
+    """A row of the table `act` in the end, in all columns of silver."""
+    start = datetime(2024, 6, 1, 6) + timedelta(days=number)
+    return dict.fromkeys(CONTRACTS[SILVER].column_names) | {
+        "athlete_id": athlete,
+        "activity_id": 1000 + number,
+        "name": f"run {number}",
+        "sport_type": "Run",
+        "sport_family": "run",
+        "is_race": False,
+        "start_date": start.replace(tzinfo=UTC),
+        "start_date_local": start + timedelta(hours=2),
+        "local_day": start.date(),
+        "timezone": "(GMT+01:00) Europe/Berlin",
+        "distance_m": 10000.25,
+        "moving_time_s": 3000,
+        "elapsed_time_s": 3100,
+        "average_heartrate_bpm": 150.5,
+        "is_commute": False,
+        "source": "debezium",
+        **cells,
+    }
+
+
 LAST = {
-    1001: (1001, "long name long name long name ", 11000.0),
-    2002: (1001, "run 2", 10000.25),
-    1004: (1002, "run 4", 10000.25),
-    **{1000 + n: (1001, f"run {n}", 10000.25) for n in range(5, 11)},
+    1001: run(1, name="long name long name long name ", distance_m=11000.0),
+    2002: run(2, activity_id=2002),
+    1004: run(4, athlete=1002),
+    **{1000 + number: run(number) for number in range(5, 11)},
 }
 CENTIMETRES = {
     "type": "bytes",
@@ -40,7 +66,12 @@ def judged(spark, lines, tables=("act",)):
 
 def published(found):
     current = [r for r in found if r[DISPOSITION] == CURRENT]
-    return {r["activity_id"]: (r["athlete_id"], r["name"], r["distance_m"]) for r in current}
+    names = CONTRACTS[SILVER].column_names
+    cells = {r["activity_id"]: {name: r[name] for name in names} for r in current}
+    for row in cells.values():
+        # Spark gives an instant in the zone of the machine.
+        row["start_date"] = row["start_date"].astimezone(UTC)
+    return cells
 
 
 def refused(found):

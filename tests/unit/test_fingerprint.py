@@ -34,7 +34,7 @@ SILVER = (
 )
 ACTIVITIES = (
     *(*SOURCES, *SILVER, "tables.silver.activity_versions", "tables.silver.local_start"),
-    *("tables.silver.measures", "tables.windows"),
+    *("tables.silver.measures", "tables.silver.parts", "tables.windows"),
 )
 # Written down, so that an import that drags in more than a recipe needs is seen in a review.
 CODE = {

@@ -370,7 +370,11 @@ CHANGE = '{{"op":"c","after":{{"id":1}},"source":{{"table":"{}"}}}}\n'
             ["changes of other tables were ignored "],
         ),
         ({"a": ["shoes", "shoes", "gear"]}, ["cdc/a.jsonl gave no record, only changes of other "]),
-        # One sentence for all that gave records, and one for each that gave none.
+        (
+            {"b": ["shoes"], "c": ["shoes"], "a": ["gear"]},
+            ["cdc/a.jsonl and 2 more gave no record, only changes of other tables (2 of shoes, 1 "],
+        ),
+        # One sentence for all that gave records, and one for all that gave none.
         (
             {"b": ["activities", "shoes"], "c": ["shoes"], "a": ["activities", "shoes", "gear"]},
             ["cdc/c.jsonl gave no record, ", "changes of other tables were ignored (2 of shoes, 1"],

@@ -147,7 +147,7 @@ def test_the_export_is_read_by_name_and_position():
     assert (first["elapsed_time_s"], first["distance_m"], first["is_commute"]) == (60, 100.5, False)
     assert (second["elapsed_time_s"], second["distance_m"]) == (60, 2778.0)
     assert (second["name"], second["is_commute"], second["is_race"]) == (None, True, False)
-    assert rows.refused == {(ACTIVITIES, (None, None), ("unreadable",))}
+    assert rows.refused == {(ACTIVITIES, (7, None), ("encoding_unknown",))}
 
 
 def test_files_that_are_not_read():

@@ -86,13 +86,18 @@ class LandingZone:
 
     def _of_other_tables(self) -> list[str]:
         setting = "name a table in cdc_tables of paceline.yml if it holds activities"
-        sentences, mixed = [], Counter[str]()
-        for delivery, tables in sorted(self._other_tables.items(), key=lambda one: one[0].path):
-            if self._records[delivery]:
-                mixed.update(tables)
-            else:
-                only = f"gave no record, only changes of other tables ({_listed(tables)})"
-                sentences.append(f"{self._shown(delivery.path)} {only}: {setting}")
+        only, mixed = Counter[str](), Counter[str]()
+        for delivery, tables in self._other_tables.items():
+            (mixed if self._records[delivery] else only).update(tables)
+        sentences = []
+        if only:
+            # A sink may write a file for each table.
+            paths = sorted(d.path for d in self._other_tables if not self._records[d])
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            sentences.append(
+                f"{self._shown(paths[0])}{more} gave no record, only changes of other tables "
+                f"({_listed(only)}): {setting}"
+            )
         if mixed:
             sentences.append(f"changes of other tables were ignored ({_listed(mixed)}): {setting}")
         return sentences
