@@ -245,6 +245,19 @@ _FORMS = (
     lambda message, after, chance: _changed(
         message, splits_metric=chance.choice(("{}", "[", "[]"))
     ),
+    lambda message, after, chance: _changed(
+        message, splits_metric=[{"split": 1, "distance": chance.choice(("DDUA", 900, None))}, None]
+    ),
+    lambda message, after, chance: _changed(message, laps=chance.choice(([5], [{}], "[[]]"))),
+    lambda message, after, chance: _changed(message, name=chance.choice((5, {"bytes": "x"}))),
+    lambda message, after, chance: _changed(
+        message, activity_id=chance.choice(("DDUA", {"scale": 0, "value": "DDUA"}, 1.5))
+    ),
+    lambda message, after, chance: _changed(message, athlete_id=chance.choice(("DDUA", 0, "7"))),
+    lambda message, after, chance: {
+        **message,
+        "source": {**message["source"], "ts_ms": chance.choice(("now", -1, None))},
+    },
     lambda message, after, chance: _changed(message, id=7),
     lambda message, after, chance: _changed(message, activity_id=0, id=7),
     lambda message, after, chance: {

@@ -209,6 +209,3 @@ def test_a_thin_change_takes_no_splits_and_no_calories_away(spark):
     assert [(child.kind, child.sub_index, child.moving_time_s) for child in children] == [
         ("split", 1, 300)
     ]
-
-
-from tests.spark.test_change_cases import outcome, test_a_case  # noqa

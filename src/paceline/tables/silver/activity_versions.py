@@ -123,7 +123,7 @@ def judged(scope: Scope, bronze: DataFrame, context: Context) -> DataFrame:
         records,
         [F.col("activity_id")],
         has_statement_time=fields.flag(F.col(f"image.{debezium.STATEMENT_TIME}")),
-        is_refused=_refused_as_read().isNotNull(),
+        is_refused=F.coalesce(F.col("image")[REFUSAL] == ENCODING_UNKNOWN, F.lit(False)),
     )
     # In steps, so that what several columns need is computed once.
     filled = aged.withColumn("image", _filled())
