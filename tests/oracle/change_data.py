@@ -17,7 +17,7 @@ from tests.oracle.encodings import (
     is_placeholder,
     row_types,
 )
-from tests.oracle.envelopes import Envelope, Object, opened
+from tests.oracle.envelopes import Envelope, Object, named_as_usual, opened
 from tests.oracle.model import Delivery
 from tests.oracle.record import Change, Log, Place, Position, Record, record, refusal
 from tests.oracle.sub_activities import ARRAYS
@@ -49,24 +49,23 @@ def change_record(
 ) -> Record | None:
     """The record of a line; None for one that is ignored."""
     try:
-        line = json_value(text)
-        found = opened(line)
+        found = opened(json_value(text))
     except (ValueError, RecursionError):
-        found = "unreadable"
+        return refusal(delivery, _SOURCE, text, place, "unreadable")
     if found is None:
         return None
-    if isinstance(found, str):
-        return refusal(delivery, _SOURCE, text, place, found)
     table = _table(found.source)
     if table is not None and table.lower() not in [name.lower() for name in tables]:
         return None
+    if found.reason is not None:
+        return refusal(delivery, _SOURCE, text, place, found.reason)
     if found.content.get("op") == "t":
         return refusal(delivery, _SOURCE, text, place, "table_truncated")
     return _row_change(found, text, delivery, place)
 
 
 def _table(source: Object) -> str | None:
-    return string(source.get("table")) or string(source.get("collection"))
+    return string(source.get("table")) or string(source.get("collection")) or None
 
 
 def _row_change(envelope: Envelope, text: str, delivery: Delivery, place: Place) -> Record:
@@ -123,9 +122,7 @@ def _image(envelope: Envelope, name: str) -> Mapping[str, Any]:
     for name in ARRAYS:
         if row.get(name) == "null":
             row[name] = None  # of a column of JSON
-    # Oracle and Db2 write all names in capitals.
-    is_in_capitals = all(name == name.upper() for name in row)
-    return {name.lower(): each for name, each in row.items()} if is_in_capitals else row
+    return named_as_usual(row)
 
 
 def _is_unread(given: Any, found: Any) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tests.oracle.encodings import without_unions
+from tests.oracle.values import string
 
 # The fields of `source` that are read, whatever the connector.
 _SOURCE_FIELDS = (
@@ -22,11 +23,15 @@ Object = Mapping[str, Any]
 
 
 class Envelope(NamedTuple):
-    """A change, as Debezium tells it; `schema` is that of the images, or of a flattened row."""
+    """What a message says; `schema` is that of the images, or of a flattened row.
+
+    A `reason` says why it is no change that can be read, or that it is "ignored".
+    """
 
     content: Object
     schema: Any = None
     is_flattened: bool = False
+    reason: str | None = None
 
     @property
     def source(self) -> Object:
@@ -34,60 +39,47 @@ class Envelope(NamedTuple):
         return source if isinstance(source, dict) else {}
 
 
-def opened(line: Any) -> Envelope | str | None:
-    """The envelope in a line; the reason why there is none; or None for what is ignored."""
-    value = without_unions(line)
-    schema = None
-    attributes: Object | None = None
-    while isinstance(value, dict) and not _is_flattened(value):
-        if "specversion" in value:
-            if not isinstance(value.get("data"), dict):
-                return "envelope_unknown"
-            attributes = attributes or _attributes(value)
-            value = value["data"]
-        elif "payload" in value and value.keys() <= {"schema", "payload"}:
-            schema = value.get("schema")
-            value = value["payload"]
-        else:
-            break
-    if attributes is not None:
-        return _of_cloud_event(attributes, value, schema)
+def opened(line: Any) -> Envelope | None:
+    """The envelope in a line; None for what is ignored."""
+    found = _opened(without_unions(line), None)
+    return None if found is None or found.reason == "ignored" else found
+
+
+def _opened(value: Any, schema: Any) -> Envelope | None:
+    """None for a tombstone."""
     if value is None:
         return None
     if not isinstance(value, dict):
-        return "unreadable"
-    return _envelope(value, schema)
+        return Envelope({})
+    # Marked by a transform, a row may have columns of any name beside the marks, `op` included.
+    if "__op" in value or "__deleted" in value:
+        return _unflattened(value, schema)
+    if "payload" in value and value.keys() <= {"schema", "payload"}:
+        return _opened(value["payload"], value.get("schema"))
+    if "specversion" in value:
+        return _of_cloud_event(value)
+    if _is_control_message(value):
+        return Envelope(value, reason="ignored")
+    if any(name in value for name in ("op", "before", "after")):
+        return Envelope(value, schema)
+    return _unflattened(value, schema)
 
 
-def _is_flattened(content: Object) -> bool:
-    """Whether a transform has marked a row; its own columns may have any name, `op` included."""
-    return "__op" in content or "__deleted" in content
-
-
-def _of_cloud_event(attributes: Object, value: Any, schema: Any) -> Envelope | str | None:
-    """The change whose op stands in it or beside it; what is none has a reason of its own."""
-    if not isinstance(value, dict):
-        return "envelope_unknown"
-    if _is_flattened(value) or _is_control_message(value):
-        found = _envelope(value, schema)
-        return "envelope_unknown" if isinstance(found, str) else found
-    content = {**attributes, **value}
-    is_change = "before" in value or "after" in value or "op" in value
-    return _envelope(content, schema) if is_change and "op" in content else "envelope_unknown"
-
-
-def _envelope(content: Object, schema: Any) -> Envelope | str | None:
-    if not _is_flattened(content):
-        if _is_control_message(content):
-            return None
-        if any(name in content for name in ("op", "before", "after")):
-            return Envelope(content, schema)
-    unflattened = _unflattened(content)
-    if unflattened is not None:
-        is_message = unflattened["op"] == "m"
-        return None if is_message else Envelope(unflattened, schema, is_flattened=True)
-    names_row = content.get("activity_id") is not None or content.get("id") is not None
-    return "flattened_change" if names_row else "unreadable"
+def _of_cloud_event(event: Object) -> Envelope:
+    """The change, whose op and source may stand beside it; what is none has its own reason."""
+    said, data = _attributes(event), event.get("data")
+    unknown = Envelope(said, reason="envelope_unknown")
+    found = _opened(data, None) if isinstance(data, dict) else None
+    if found is None:
+        return unknown
+    if found.reason == "ignored":
+        return found
+    op = string(found.content.get("op")) or said.get("op")
+    if found.reason is not None or op is None:
+        return unknown
+    source = {**said.get("source", {}), **found.source}
+    reason = "ignored" if op == "m" else None
+    return found._replace(content={**found.content, "op": op, "source": source}, reason=reason)
 
 
 def _attributes(event: Object) -> Object:
@@ -115,21 +107,30 @@ def _is_control_message(content: Object) -> bool:
     return is_heartbeat or is_transaction or is_notification or is_schema_change
 
 
-def _unflattened(row: Object) -> Object | None:
-    """The envelope that a transform has flattened; None when it has left too little of it."""
-    marks = row.get("__op"), row.get("__deleted")
+def _unflattened(row: Object, schema: Any) -> Envelope:
+    """The envelope that a transform has flattened, which may have left too little of it."""
     times = row.get("__source_ts_ms"), row.get("__ts_ms")
-    if marks == (None, None) or times == (None, None):
-        return None
-    op = "d" if row.get("__deleted") in (True, "true") else row.get("__op") or "u"
-    return {
-        "op": op,
-        "before" if op == "d" else "after": {
-            name: value for name, value in row.items() if not name.startswith("__")
-        },
-        "ts_ms": row.get("__ts_ms"),
-        "source": {**_flattened_source(row), "ts_ms": row.get("__source_ts_ms")},
-    }
+    op = string(row.get("__op"))
+    if "__deleted" in row:
+        is_deleted = str(row["__deleted"]).lower() == "true"
+        op = "d" if is_deleted else op or "u"
+    source = {**_flattened_source(row), "ts_ms": row.get("__source_ts_ms")}
+    image = {name: value for name, value in row.items() if not name.startswith("__")}
+    if op is None or times == (None, None):
+        row = named_as_usual(image)
+        names_row = row.get("activity_id", row.get("id")) is not None
+        reason = "flattened_change" if names_row else "unreadable"
+        return Envelope({"source": source}, reason=reason)
+    content = {"op": op, "ts_ms": row.get("__ts_ms"), "source": source}
+    content["before" if op == "d" else "after"] = image
+    reason = "ignored" if op == "m" else None
+    return Envelope(content, schema, is_flattened=True, reason=reason)
+
+
+def named_as_usual(row: Object) -> dict[str, Any]:
+    """A row, whose names Oracle and Db2 write in capitals."""
+    is_in_capitals = all(name == name.upper() for name in row)
+    return {name.lower() if is_in_capitals else name: each for name, each in row.items()}
 
 
 def _flattened_source(row: Object) -> Object:

@@ -275,6 +275,7 @@ _FORMS = (
         "source": {**message["source"], "ts_ms": BEGIN_MS + 86_400_000 * 3},
     },
     lambda message, after, chance: {**message, "op": "t"},
+    lambda message, after, chance: {**message, "after": None},
     lambda message, after, chance: [message, message],
     lambda message, after, chance: {**_cloud_event(message, after, chance), "data": "AAAA"},
 )

@@ -332,6 +332,8 @@ def test_what_only_looks_like_a_message_about_no_row(value: object):
         ({"table": "a", "collection": "b"}, "a"),
         ({"table": None, "collection": "b"}, "b"),
         ({"table": ""}, None),
+        ({"collection": ""}, None),
+        ({"table": 7, "collection": "b"}, "b"),
         ({"table": 7}, None),
         ({"table": ["a"]}, None),
         ([], None),

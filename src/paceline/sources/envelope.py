@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from paceline.sources.encodings import UNREAD_BYTES, decoded
+from paceline.sources.encodings import UNREAD_BYTES, Printed, decoded
 
 OPS = ("c", "u", "d", "r")
 TRUNCATE, MESSAGE = "t", "m"
@@ -61,8 +61,8 @@ class Message:
     @property
     def table(self) -> str | None:
         """The table of the row, or what MongoDB calls a collection; None when it does not say."""
-        name = self.source.get("table") or self.source.get("collection")
-        return name if isinstance(name, str) else None
+        names = (self.source.get(name) for name in ("table", "collection"))
+        return next((name for name in names if name and isinstance(name, str)), None)
 
 
 def read(value: object) -> Message | None:
@@ -88,17 +88,22 @@ def _message(value: dict[str, Any], schema: object) -> Message:
         return Message(is_control=True)
     if not value.keys() & {"op", "before", "after"}:
         return _flattened(value, schema)
-    op = _without_unions(value.get("op"))
+    op = _op(_without_unions(value.get("op")))
     fields = _fields(schema)
     before, after = (_image(value.get(name), fields.get(name)) for name in ("before", "after"))
     return Message(
-        op if isinstance(op, str) else None,
+        op,
         before,
         after,
         source=_object(_without_unions(value.get("source"))),
         ts_ms=_without_unions(value.get("ts_ms")),
         is_control=op == MESSAGE,
     )
+
+
+def _op(value: object) -> str | None:
+    """A text; a number may be printed as one."""
+    return value if isinstance(value, str) and not isinstance(value, Printed) else None
 
 
 def _is_control(value: dict[str, Any]) -> bool:
@@ -129,13 +134,13 @@ def _flattened(value: dict[str, Any], schema: object) -> Message:
     ts_ms = added.get("__ts_ms")
     if "__source_ts_ms" not in added:
         source.pop("ts_ms", None)
-    op = added.get("__op")
+    op = _op(added.get("__op"))
     if "__deleted" in added:
         is_deleted = str(added["__deleted"]).lower() == "true"
         op = "d" if is_deleted else op or "u"
     if not isinstance(op, str) or (ts_ms is None and source.get("ts_ms") is None):
-        return Message(is_flat=True, after=_image(row, schema), source=source)
-    image = _image(row, schema)
+        return Message(is_flat=True, after=_decoded(row, schema), source=source)
+    image = _decoded(row, schema)
     is_delete = op == "d"
     return Message(
         op=op,
@@ -190,8 +195,10 @@ def _image(value: object, schema: object) -> dict[str, Any] | None:
             value = _unextended(json.loads(value, parse_float=str, parse_constant=str))
         except (ValueError, RecursionError):
             return None
-    if not isinstance(value, dict):
-        return None
+    return _decoded(value, schema) if isinstance(value, dict) else None
+
+
+def _decoded(value: dict[str, Any], schema: object) -> dict[str, Any]:
     fields = _fields(schema)
     row = {name: _value(each, fields.get(name)) for name, each in value.items()}
     # Oracle and Db2 know names in capitals.
