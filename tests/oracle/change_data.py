@@ -210,7 +210,7 @@ def _numbers(name: str, value: Any) -> tuple[int, ...]:
     if name in ("commit_lsn", "change_lsn") and isinstance(value, str):
         is_lsn = _LSN_OF_SQL_SERVER.fullmatch(value)
         return tuple(int(part, 16) for part in value.split(":")) if is_lsn else ()
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
         return (int(value),)
     number = whole(value)
     return () if number is None else (number,)

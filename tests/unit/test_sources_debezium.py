@@ -351,6 +351,7 @@ def test_the_number_of_a_position_in_a_log_of_postgresql(source: str, expected: 
         '{"op":"d","before":{"athlete":{"id":5}},"ts_ms":1}',
         '{"op":"d","before":{"id":1,"activity_id":0}}',
         '{"op":"d","before":{"id":1,"activity_id":"0"}}',
+        '{"op":"d","before":{"id":1,"activity_id":0.0}}',
         # Wrappers around something else.
         '{"schema":null,"payload":"x"}',
         '{"schema":null,"payload":{}}',

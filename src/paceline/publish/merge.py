@@ -45,16 +45,14 @@ def is_conflict(error: Exception) -> bool:
     return any(f"[{name}" in f"[{condition} {first_lines}" for name in _CONFLICTS)
 
 
-def staged_rows(claimed: Claim, version: int, ops: tuple[str, ...] = ()) -> str:
-    """SQL for the rows of this attempt in a committed version of the staging table.
-
-    Without `ops` it gives all of them.
-    """
-    sql = (
+def staged_rows(claimed: Claim, version: int, ops: tuple[str, ...]) -> str:
+    """SQL for the rows of this attempt in a committed version of the staging table."""
+    expected = ", ".join(literal(op) for op in ops)
+    return (
         f"SELECT * FROM {claimed.run.warehouse.identifier(claimed.staging)} "
         f"VERSION AS OF {version} WHERE {RUN_ID} = {literal(claimed.attempt_id)}"
+        f" AND {OP} IN ({expected})"
     )
-    return f"{sql} AND {OP} IN ({', '.join(map(literal, ops))})" if ops else sql
 
 
 def quarantine(claimed: Claim, version: int) -> None:

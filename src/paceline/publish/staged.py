@@ -5,13 +5,15 @@ from __future__ import annotations
 from paceline import recipe as r
 from paceline.contract import Contract
 
-# What a staged row asks for. One of another op only brings a warning.
+# What a staged row asks for.
 INSERT, UPDATE, REMOVE = "insert", "update", "delete"  # of a row of the table
 REFUSE, RESOLVE = "quarantine", "resolve"  # of a row of ops.quarantine
 UNCHANGED, STILL_REFUSED = "unchanged", "still quarantined"
 STAGED = (INSERT, UPDATE, REMOVE, REFUSE, RESOLVE)
 ROW_OPS = (INSERT, UPDATE, REMOVE)
 OPS = (*STAGED, UNCHANGED, STILL_REFUSED)
+# What AUDIT looks at: a row that asks for nothing may be staged for the warning that it has.
+AUDITED = (*OPS, *r.REPLACED_DISPOSITIONS)
 
 OP, REPLACES, REJECT_KEY = "_op", "_replaces", "_reject_key"
 BROKEN_VALUES, RUN_ID = "_broken_values", "_run_id"

@@ -44,6 +44,7 @@ from paceline.publish.constraints import PROPERTY, constrained
 from paceline.publish.merge import StaleError, is_conflict, merge, quarantine, staged_rows
 from paceline.publish.messages import note, rejection, warn_of_deliveries
 from paceline.publish.staged import (
+    AUDITED,
     INSERT,
     REFUSE,
     REMOVE,
@@ -250,7 +251,7 @@ def _judge_and_publish(claimed: Claim, outcome: Outcome, staged: Staged) -> tupl
     """The steps from AUDIT to PUBLISH on the committed staged version: status and new version."""
     entry, version = outcome.entry, claimed.changes.target.version
     compares_all = entry.full_compare_reason is not None
-    rows = claimed.run.warehouse.spark.sql(staged_rows(claimed, staged.version))
+    rows = claimed.run.warehouse.spark.sql(staged_rows(claimed, staged.version, AUDITED))
     with _step(claimed, "audit"):
         result = audit(rows, claimed.contract, _audit_context(claimed))
     with _step(claimed, "record"):

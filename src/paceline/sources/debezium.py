@@ -191,7 +191,9 @@ def _given_athlete(message: Message) -> object:
 
 def _unless_default(message: Message, value: object) -> object:
     """The value, or None for the 0 of a column that a log has not told of a deleted row."""
-    return None if message.op == "d" and parse_natural(value) == 0 else value
+    number = float(value) if isinstance(value, Printed) else value
+    is_zero = parse_natural(number) == 0 or (isinstance(number, float) and number == 0)
+    return None if message.op == "d" and is_zero else value
 
 
 def _change_time_us(message: Message) -> int | None:
