@@ -6,6 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -21,12 +22,13 @@ from tests.oracle.envelopes import Envelope, Object, named_as_usual, opened
 from tests.oracle.model import Delivery
 from tests.oracle.record import Change, Log, Place, Position, Record, record, refusal
 from tests.oracle.sub_activities import ARRAYS
-from tests.oracle.values import identifier, instant_us, json_value, string, whole
+from tests.oracle.values import identifier, instant_us, json_value, number, string, whole
 
 _SOURCE = "debezium"
 _BINLOG = ("mysql", "mariadb")
 _END_MS = 253_402_300_800_000  # the year 10000
 _MISSING = -1
+_SECONDS = ("moving_time", "moving_time_s", "elapsed_time", "elapsed_time_s")
 # What is later by more is from before the log was begun anew, or from another server.
 _LONGEST_WAIT_US = 3_600_000_000
 
@@ -71,7 +73,7 @@ def _table(source: Object) -> str | None:
 def _row_change(envelope: Envelope, text: str, delivery: Delivery, place: Place) -> Record:
     op = envelope.content.get("op")
     image = _image(envelope, "before" if op == "d" else "after")
-    given_id, given_athlete = _ids(image, has_defaults=op == "d")
+    given_id, given_athlete = _ids(image, is_delete=op == "d")
     is_no_change = op not in ("c", "u", "d", "r") or not image
     names_nothing = op == "d" and given_id is None
     activity_id = identifier(given_id)
@@ -80,6 +82,8 @@ def _row_change(envelope: Envelope, text: str, delivery: Delivery, place: Place)
     athlete_id = identifier(given_athlete)
     time_us, is_time_known = _time_us(envelope, image)
     is_known = is_time_known and not _is_unread(given_id, activity_id)
+    durations = (image.get(name) for name in _SECONDS)
+    is_known = is_known and (op == "d" or not any(map(_lasts_years, durations)))
     # Whose activity it was does not matter for a delete.
     is_known = is_known and (op == "d" or not _is_unread(given_athlete, athlete_id))
     source = envelope.source
@@ -117,6 +121,10 @@ def _image(envelope: Envelope, name: str) -> Mapping[str, Any]:
     value = envelope.content.get(name)
     if isinstance(value, str):
         value = document_of_mongodb(value)
+    if isinstance(value, dict) and len(value) == 1 and "athlete" not in value:
+        (inner,) = value.values()  # of an Avro record without a namespace
+        is_image = isinstance(inner, dict) and ("id" in inner or "activity_id" in inner)
+        value = inner if is_image else value
     types = row_types(envelope.schema, None if envelope.is_flattened else name)
     row = decoded_row(value, types) if isinstance(value, dict) else {}
     for name in ARRAYS:
@@ -129,16 +137,27 @@ def _is_unread(given: Any, found: Any) -> bool:
     return given is not None and found is None
 
 
-def _ids(image: Mapping[str, Any], has_defaults: bool) -> tuple[Any, Any]:
+def _lasts_years(seconds: Any) -> bool:
+    found = number(seconds)
+    return found is not None and found > 366 * 86_400
+
+
+def _ids(image: Mapping[str, Any], is_delete: bool) -> tuple[Any, Any]:
     """What an image says about activity and athlete; 0 may be only what a type has by default."""
 
     def said(value: Any) -> Any:
-        return None if has_defaults and whole(value) == 0 else value
+        return None if is_delete and whole(value) == 0 else value
 
     activity = said(image["activity_id"] if "activity_id" in image else image.get("id"))
     athlete = image.get("athlete")
+    if isinstance(athlete, str) and athlete.startswith("{"):
+        with suppress(ValueError, RecursionError):
+            athlete = json_value(athlete)
     nested = said(athlete.get("id")) if isinstance(athlete, dict) else None
-    return activity, said(image.get("athlete_id")) if nested is None else nested
+    found = said(image.get("athlete_id")) if nested is None else nested
+    if found is None and athlete is not None and not isinstance(athlete, dict) and not is_delete:
+        found = [athlete]  # it says something, and no id
+    return activity, found
 
 
 def _without_surrogate_key(image: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +178,7 @@ def _time_us(envelope: Envelope, image: Mapping[str, Any]) -> tuple[int | None, 
     updated = image.get("updated_at")
     updated_us = instant_us(updated)
     # 1970 in the image of a delete is the default of a type.
-    if envelope.content["op"] == "d" and updated_us == 0:
+    if envelope.content["op"] == "d" and (updated_us == 0 or whole(updated) == 0):
         return None, True
     return updated_us, not _is_unread(updated, updated_us)
 

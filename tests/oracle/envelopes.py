@@ -60,7 +60,10 @@ def _opened(value: Any, schema: Any) -> Envelope | None:
         return _of_cloud_event(value)
     if _is_control_message(value):
         return Envelope(value, reason="ignored")
-    if any(name in value for name in ("op", "before", "after")):
+    has_image = any(isinstance(value.get(name), dict) for name in ("before", "after"))
+    is_row = bool({name.lower() for name in value} & {"activity_id", "athlete_id", "id"})
+    is_change = any(name in value for name in ("op", "before", "after"))
+    if has_image or (is_change and not is_row):
         return Envelope(value, schema)
     return _unflattened(value, schema)
 
@@ -69,6 +72,11 @@ def _of_cloud_event(event: Object) -> Envelope:
     """The change, whose op and source may stand beside it; what is none has its own reason."""
     said, data = _attributes(event), event.get("data")
     unknown = Envelope(said, reason="envelope_unknown")
+    if said.get("op") == "m":
+        return unknown._replace(reason="ignored")
+    is_bare = isinstance(data, dict) and not any(name in data for name in ("op", "before", "after"))
+    if is_bare and _is_control_message({"source": {}, **data}):
+        return unknown._replace(reason="ignored")
     found = _opened(data, None) if isinstance(data, dict) else None
     if found is None:
         return unknown

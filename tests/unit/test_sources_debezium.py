@@ -626,3 +626,16 @@ def test_any_bytes_are_read_without_an_error(content: bytes):
     for path in (PATH, "cdc/a.json"):
         for found in read(content, path):
             assert isinstance(found, Ignored) or assert_is_whole(found) is None
+
+
+def test_a_message_that_is_unreadable_is_the_same_when_it_comes_again():
+    source = {"connector": "postgresql", "name": "app", "table": "activities", "lsn": 5, "ts_ms": 1}
+
+    def delivered(at_ms: int, **more: int) -> Record:
+        message = {"op": "d", "before": {"id": 17, "activity_id": None}, "ts_ms": at_ms}
+        (found,) = read(json.dumps(message | {"source": source | more}), "cdc/a.jsonl")
+        return found
+
+    assert delivered(1).change_id is not None
+    assert delivered(1).change_id == delivered(2).change_id
+    assert delivered(1).change_id != delivered(1, lsn=6).change_id

@@ -7,6 +7,7 @@ the columns of `silver.strava_activities`.
 
 import json
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -38,6 +39,9 @@ _YEAR_10000_US = 253_402_300_800_000_000
 # Whatever else a row of a database holds, these are arrays, perhaps as texts of JSON; these texts.
 _ARRAYS = ("splits_metric", "laps")
 _TEXTS = ("name", "sport_type", "type", "timezone", "visibility")
+# In seconds; nobody moves for a year, but TIME and INTERVAL are printed in microseconds.
+_DURATIONS = ("moving_time", "moving_time_s", "elapsed_time", "elapsed_time_s")
+_YEAR_S = 366 * 86_400
 
 
 def records(
@@ -89,6 +93,7 @@ def image(payload: str) -> str | None:
     is_unread = _has_unread_key(message) or any(
         isinstance(row.get(name), dict | list) for name in _TEXTS
     )
+    is_unread = is_unread or any(_is_above_a_year(row.get(name)) for name in _DURATIONS)
     try:
         row |= {name: _array(row[name]) for name in _ARRAYS if name in row}
     except (ValueError, RecursionError):
@@ -125,7 +130,7 @@ def _record(
             change_time_us=_change_time_us(message) if is_told else None,
             change_log=log,
             change_position=place if is_told else None,
-            change_id=_identity(message) if is_told else None,
+            change_id=_identity(message) if is_told or place is not None else None,
         )
     athlete = _given_athlete(message)
     if athlete is None and message.op == "d":
@@ -183,10 +188,21 @@ def _given_activity(message: Message) -> object:
 def _given_athlete(message: Message) -> object:
     """The first that is there; one that is unreadable is not replaced by the next."""
     row = _row(message)
-    athlete = row.get("athlete")
+    athlete = _object_of(row.get("athlete"))
     nested = athlete.get("id") if isinstance(athlete, dict) else None
     given = (_unless_default(message, each) for each in (nested, row.get("athlete_id")))
-    return next((each for each in given if each is not None), None)
+    found = next((each for each in given if each is not None), None)
+    # Beside `athlete_id` it may be a name; alone it says something that nobody can read.
+    is_other = athlete is not None and not isinstance(athlete, dict) and message.op != "d"
+    return [athlete] if found is None and is_other else found
+
+
+def _object_of(value: object) -> object:
+    """An object, which a column of JSON has as a text; anything else as it is."""
+    if isinstance(value, str) and value.startswith("{"):
+        with suppress(ValueError, RecursionError):
+            return json.loads(value, parse_float=Printed, parse_constant=Printed)
+    return value
 
 
 def _unless_default(message: Message, value: object) -> object:
@@ -203,7 +219,7 @@ def _change_time_us(message: Message) -> int | None:
 def _times_us(message: Message) -> Iterator[int | None]:
     """The times that a change has, the one that counts first; None for one that is unreadable."""
     committed, processed = message.source.get("ts_ms"), message.ts_ms
-    updated = _row(message).get("updated_at")
+    updated = _unless_default(message, _row(message).get("updated_at"))
     found = (
         (committed, _instant_us(committed), _instant_us(committed) == 0),
         (processed, _instant_us(processed), False),
@@ -232,6 +248,13 @@ def _identity(message: Message) -> str | None:
     key = parse_id(_given_activity(message))
     images = message.before, message.after
     return changelog.identity(message.source, str(message.op), key, time_us, images)
+
+
+def _is_above_a_year(value: object) -> bool:
+    try:
+        return not isinstance(value, bool) and float(str(value)) > _YEAR_S
+    except ValueError:
+        return False
 
 
 def _array(value: object) -> object:

@@ -29,6 +29,8 @@ _RECORD_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _CLOUD_EVENT = "iodebezium"
 # The columns that ExtractNewRecordState adds, from the envelope or, as `source.*`, from its source.
 _FLATTENED = {"__op", "__deleted"}
+_OF_CHANGE = {"op", "before", "after"}
+_KEYS = {"activity_id", "athlete_id", "id"}
 _ADDED, _ADDED_SOURCE = "__", "__source_"
 # MongoDB's extended JSON.
 _EXTENDED = re.compile(r"\$(numberLong|numberInt|numberDouble|numberDecimal|oid)")
@@ -86,7 +88,7 @@ def read(value: object) -> Message | None:
 def _message(value: dict[str, Any], schema: object) -> Message:
     if "op" not in value and _is_control(value):
         return Message(is_control=True)
-    if not value.keys() & {"op", "before", "after"}:
+    if not value.keys() & _OF_CHANGE or _is_row(value):
         return _flattened(value, schema)
     op = _op(_without_unions(value.get("op")))
     fields = _fields(schema)
@@ -99,6 +101,12 @@ def _message(value: dict[str, Any], schema: object) -> Message:
         ts_ms=_without_unions(value.get("ts_ms")),
         is_control=op == MESSAGE,
     )
+
+
+def _is_row(value: dict[str, Any]) -> bool:
+    """Whether a row has columns with the names of an envelope's fields."""
+    has_image = any(isinstance(value.get(name), dict) for name in ("before", "after"))
+    return not has_image and not _KEYS.isdisjoint(map(str.lower, value))
 
 
 def _op(value: object) -> str | None:
@@ -169,8 +177,13 @@ def _cloud_event(event: dict[str, Any]) -> Message:
         if name.startswith(_CLOUD_EVENT)
     }
     source = {names.get(name, name): each for name, each in said.items()}
-    inner = read(event.get("data"))
-    if inner is None or not isinstance(event.get("data"), dict):
+    data = event.get("data")
+    # What has no image has the source of its attributes only.
+    bare = data if isinstance(data, dict) and data.keys().isdisjoint(_OF_CHANGE) else {}
+    if said.get("op") == MESSAGE or _is_control({"source": source, **bare}):
+        return Message(is_control=True)
+    inner = read(data)
+    if inner is None or not isinstance(data, dict):
         return Message(source=source, is_wrapped=True)
     if inner.is_control:
         return inner
@@ -190,6 +203,11 @@ def _cloud_event(event: dict[str, Any]) -> Message:
 def _image(value: object, schema: object) -> dict[str, Any] | None:
     """A row, its values decoded; MongoDB prints it as a text of JSON."""
     value = _union_branch(value)
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, inner),) = value.items()
+        # A record of Avro whose name has no namespace.
+        if name != "athlete" and isinstance(inner, dict) and inner.keys() & {"activity_id", "id"}:
+            value = inner
     if isinstance(value, str):
         try:
             value = _unextended(json.loads(value, parse_float=str, parse_constant=str))
