@@ -190,6 +190,9 @@ def test_a_truncation_says_when_and_where_but_of_no_activity():
         ('{"id":11,"activity_id":0,"athlete":{"id":0},"athlete_id":6}', None, None),
         ('{"activity_id":12,"athlete":null,"athlete_id":6}', 6, 12),
         ('{"activity_id":12,"athlete":7,"athlete_id":6}', 6, 12),
+        ('{"activity_id":12,"athlete":"Ann","athlete_id":6}', 6, 12),
+        ('{"activity_id":12,"athlete":"{\\"id\\": 5}","athlete_id":6}', 5, 12),
+        ('{"activity_id":12,"athlete":7}', None, 12),
         ('{"id":"0011","athlete":{"id":"5"}}', 5, 11),
         ('{"activity_id":"11","athlete_id":"5"}', 5, 11),
         # 2**53 + 1 has no float of its own, and 2**63 has no place in a table.
