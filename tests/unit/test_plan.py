@@ -171,6 +171,7 @@ def test_only_a_check_fails_when_not_all_is_well(
         "runs": [],
         "quarantine": [],
         "rolling": [],
+        "online": None,
         "problems": [f"{SILVER} is gone"],
     }
     monkeypatch.setattr(status, "found", lambda recipes, options, now: told)
