@@ -20,7 +20,7 @@ from paceline.store.ledger import LEDGER, SEALED_EVENT
 
 FIRST_ATHLETE = 1001
 ONE_OF = 100
-"""Of so many athletes, an act touches one."""
+"""An act touches one athlete in this many."""
 ACTIVE_EVERY = 3
 """Days from one activity of an athlete to the next."""
 VANISHING_DAYS = 2
@@ -82,7 +82,7 @@ def happen(act: str, warehouse: Path, athletes: int, now: datetime) -> list[int]
     Args:
         act: one of ACTS.
         warehouse: as `create` has made it.
-        athletes: as `create` was told.
+        athletes: how many there were when the tables were created.
         now: the time at which the ledger says so.
 
     Returns:

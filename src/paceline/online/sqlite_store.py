@@ -43,7 +43,7 @@ class SqliteStore:
     def state(self) -> State:
         """What syncs and pushes have left."""
         found = dict(self._connection.execute(f"SELECT name, value FROM {self._state}").fetchall())
-        pushed = map(int, filter(None, found.get(PUSHED, "").split(",")))
+        pushed = map(int, filter(str.isdecimal, found.get(PUSHED, "").split(",")))
         return State(found.get(CURSOR), found.get(INTENT), frozenset(pushed))
 
     def begin(self, intent: str) -> None:

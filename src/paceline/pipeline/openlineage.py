@@ -131,23 +131,22 @@ def served_events(job: str, view: Served) -> tuple[RunEvent, RunEvent]:
     run = JobRun(_uuid(job, *view.target, _time(view.started_at)))
     inputs = [InputDataset(*view.source, facets=_version(view.version))]
     rows = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=view.rows)
-    start = RunEvent(
-        eventTime=_time(view.started_at),
-        eventType=RunState.START,
-        run=run,
-        job=named,
-        inputs=inputs,
-        outputs=[OutputDataset(*view.target)],
+
+    def event(at: datetime, state: RunState, output: OutputDataset) -> RunEvent:
+        return RunEvent(
+            eventTime=_time(at),
+            eventType=state,
+            run=run,
+            job=named,
+            inputs=inputs,
+            outputs=[output],
+        )
+
+    filled = OutputDataset(*view.target, {"outputStatistics": rows})
+    return (
+        event(view.started_at, RunState.START, OutputDataset(*view.target)),
+        event(view.finished_at, RunState.COMPLETE, filled),
     )
-    end = RunEvent(
-        eventTime=_time(view.finished_at),
-        eventType=RunState.COMPLETE,
-        run=run,
-        job=named,
-        inputs=inputs,
-        outputs=[OutputDataset(*view.target, {"outputStatistics": rows})],
-    )
-    return start, end
 
 
 def _send(root: Path | None, found: Iterable[RunEvent]) -> None:
